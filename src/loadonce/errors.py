@@ -1,0 +1,253 @@
+"""Every error loadonce raises, as one tree. HTTP status codes live in `loadonce.http`, not here.
+
+LoadOnceError
+├── ConfigurationError        declared or called in a way that cannot work
+│   └── NotRunningError       used before the lifespan started or after it ended
+├── StartupError              the start was stopped; holds every failure known by then
+├── ModelError                names the model (and file) it is about
+│   ├── ArtifactError         the bytes on disk
+│   │   ├── ArtifactNotFoundError      nothing at that path
+│   │   ├── ArtifactUnreadableError    not a regular file inside the root, no permission, I/O error
+│   │   ├── ArtifactCorruptError       size or sha256 differ from the lock file
+│   │   ├── ArtifactNotLockedError     not in the lock file
+│   │   ├── LockFileError              the lock file itself is missing, unreadable or malformed
+│   │   ├── UntrustedGlobalError       a pickle asks for a global that is not locked
+│   │   └── IncompatibleLibraryError   made by another major or minor version of a library
+│   ├── LoadError             turning verified bytes into an object
+│   │   ├── UnknownFormatError         no loader for that suffix or format
+│   │   ├── MissingExtraError          the loader's library is not installed
+│   │   ├── LoaderFailedError          the loader raised
+│   │   ├── LoadTimeoutError           not done within `load_timeout`
+│   │   ├── WrongTypeError             the object is not what was declared
+│   │   ├── WarmupError                the warm-up call raised
+│   │   ├── GoldenMismatchError        the golden example came out different
+│   │   └── InsufficientMemoryError    would not fit the memory limit
+│   └── UnavailableError      a request cannot be served by this model now
+│       ├── NotReadyError              still loading, or draining; worth trying again
+│       ├── FailedError                failed to load
+│       └── QueueFullError             too many calls are waiting
+├── DeadlineExceededError     a call took longer than its timeout
+└── BatchResultError          a batch function returned the wrong number of results
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LoadOnceError(Exception):
+    """Base class of every error raised by loadonce."""
+
+
+class ConfigurationError(LoadOnceError):
+    """Something was declared or called in a way that cannot work; the message says what to change."""
+
+
+class NotRunningError(ConfigurationError):
+    """A model was used before its registry's lifespan started, or after it ended.
+
+    Args:
+        name: the model.
+        registry: the class name of its registry.
+    """
+
+    def __init__(self, name: str, registry: str) -> None:
+        super().__init__(
+            f"model '{name}': its registry {registry} is not running. Pass `lifespan=models.lifespan` "
+            "to FastAPI, enter `models.running(app)` in your own lifespan, or use `with "
+            "models.loaded()` outside FastAPI. In tests use `with TestClient(app)`."
+        )
+
+
+class ModelError(LoadOnceError):
+    """An error about one model.
+
+    Args:
+        model: the model's name; empty while it is not known, see `about`.
+        problem: what went wrong, in a few words.
+        path: the artifact's path, relative to the registry's root, where there is one.
+        expected: what was expected, if that helps.
+        found: what was found instead, if that helps.
+        hint: what to do about it.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        problem: str,
+        *,
+        path: str = "",
+        expected: str = "",
+        found: str = "",
+        hint: str = "",
+    ) -> None:
+        self.model = model
+        self.problem = problem
+        self.path = path
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+        super().__init__(model, problem)
+
+    def about(self, model: str, path: str = "") -> ModelError:
+        """Fill in the model (and path) where the place that raised did not know them."""
+        self.model = self.model or model
+        self.path = self.path or path
+        return self
+
+    def __str__(self) -> str:
+        head = f"model '{self.model}'" if self.model else "artifact"
+        if self.path:
+            head += f" ({self.path})"
+        lines = [f"{head}: {self.problem}"]
+        lines += [
+            f"  {label}: {text}"
+            for label, text in (
+                ("expected", self.expected),
+                ("found", self.found),
+                ("to do", self.hint),
+            )
+            if text
+        ]
+        return "\n".join(lines)
+
+
+class ArtifactError(ModelError):
+    """The bytes on disk are not what they should be; nothing was deserialised."""
+
+
+class ArtifactNotFoundError(ArtifactError):
+    """Nothing exists at the declared path."""
+
+
+class ArtifactUnreadableError(ArtifactError):
+    """The path is not a readable regular file inside the registry's root."""
+
+
+class ArtifactCorruptError(ArtifactError):
+    """Size or sha256 differ from the lock file."""
+
+
+class ArtifactNotLockedError(ArtifactError):
+    """The lock file has no entry for this artifact."""
+
+
+class LockFileError(ArtifactError):
+    """The lock file is missing, unreadable or malformed."""
+
+
+class UntrustedGlobalError(ArtifactError):
+    """A pickle asks for a global that its lock entry does not list."""
+
+
+class IncompatibleLibraryError(ArtifactError):
+    """The artifact was made by another major or minor version of a library."""
+
+
+class LoadError(ModelError):
+    """Verified bytes could not be turned into a ready object."""
+
+
+class UnknownFormatError(LoadError):
+    """No loader is known for this suffix or format name."""
+
+
+class MissingExtraError(LoadError):
+    """The loader's library is not installed."""
+
+
+class LoaderFailedError(LoadError):
+    """The loader raised; the cause is chained."""
+
+
+class LoadTimeoutError(LoadError):
+    """Loading was not done within the declared `load_timeout`."""
+
+
+class WrongTypeError(LoadError):
+    """The loaded object is not of the declared type."""
+
+
+class WarmupError(LoadError):
+    """The declared warm-up call raised."""
+
+
+class GoldenMismatchError(LoadError):
+    """A golden example's output differs from the expected one."""
+
+
+class InsufficientMemoryError(LoadError):
+    """Loading would not fit the memory limit."""
+
+
+class UnavailableError(ModelError):
+    """The model cannot serve this request now.
+
+    `retry_after` is in seconds, or None where trying again does not help.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        problem: str,
+        *,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(model, problem, hint=hint)
+        self.retry_after = retry_after
+
+
+class NotReadyError(UnavailableError):
+    """The model is still loading, or already draining."""
+
+
+class FailedError(UnavailableError):
+    """The model failed to load."""
+
+
+class QueueFullError(UnavailableError):
+    """Too many calls are waiting for this model."""
+
+
+class DeadlineExceededError(LoadOnceError):
+    """A call did not finish within its timeout.
+
+    Args:
+        model: the model's name.
+        timeout: the limit, in seconds.
+        where: "queue" or "running": where the time ran out.
+    """
+
+    def __init__(self, model: str, timeout: float, where: str) -> None:
+        self.model = model
+        self.timeout = timeout
+        self.where = where
+        super().__init__(f"model '{model}': no result within {timeout:g} s (ran out in: {where})")
+
+
+class BatchResultError(LoadOnceError):
+    """A batch function returned another number of results than it was given items."""
+
+    def __init__(self, model: str, function: str, expected: int, found: int) -> None:
+        self.model = model
+        super().__init__(
+            f"model '{model}': batch function '{function}' returned {found} results for {expected} "
+            "items; it must return one result for each item, in order"
+        )
+
+
+class StartupError(LoadOnceError):
+    """The start was stopped, because required models failed.
+
+    Args:
+        failures: every failure known by then, in the order of declaration.
+        known_good: names of models that had loaded (and were closed again).
+    """
+
+    def __init__(self, failures: Sequence[LoadOnceError], known_good: Sequence[str] = ()) -> None:
+        self.failures = tuple(failures)
+        self.known_good = tuple(known_good)
+        count = len(self.failures)
+        head = f"start-up stopped: {count} model{'s' if count != 1 else ''} failed"
+        super().__init__("\n".join([head, *(str(failure) for failure in self.failures)]))
