@@ -1,0 +1,101 @@
+"""Daemon threads that run one job at a time and report back to the event loop that asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import TypeVar
+
+R = TypeVar("R")
+
+_Job = Callable[[], None]
+
+
+class WorkerThread:
+    """One thread, one job at a time; the queue stays with the caller.
+
+    The thread is a daemon: a job that hangs in foreign code must not keep the process alive.
+    It starts with the first job and is reused until `close()`.
+
+    Args:
+        name: the thread's name, shown by debuggers and `py-spy`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, function: Callable[[], R]) -> asyncio.Future[R]:
+        """Run `function` in the thread; the result is delivered on the running event loop.
+
+        An exception of any kind, `SystemExit` included, becomes the future's exception: foreign
+        code cannot end the thread.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def job() -> None:
+            try:
+                result = context.run(function)
+            except BaseException as error:
+                _deliver(loop, future, None, error)
+            else:
+                _deliver(loop, future, result, None)
+
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+        return future
+
+    def close(self) -> None:
+        """Let the thread end after its present job. Does not wait for it."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+            del job  # the result must not live on until the next job arrives
+
+
+async def run_in_thread(function: Callable[[], R], name: str) -> R:
+    """Run one blocking `function` in a daemon thread of its own and return its result.
+
+    Cancelling the caller abandons the thread: the job goes on, its result is dropped.
+    """
+    thread = WorkerThread(name)
+    try:
+        return await thread.submit(function)
+    finally:
+        thread.close()
+
+
+def _deliver(
+    loop: asyncio.AbstractEventLoop,
+    future: asyncio.Future[R],
+    result: R | None,
+    error: BaseException | None,
+) -> None:
+    if isinstance(error, StopIteration | KeyboardInterrupt | SystemExit | GeneratorExit):
+        # A future cannot hold these, or the loop would end with them.
+        replacement = RuntimeError(f"the call raised {type(error).__name__}")
+        replacement.__cause__ = error
+        error = replacement
+
+    def settle() -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # None only with an error
+
+    try:
+        loop.call_soon_threadsafe(settle)
+    except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
+        return

@@ -1,0 +1,1 @@
+"""What happens, told: events, statistics, memory, progress."""

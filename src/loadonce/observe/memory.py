@@ -1,0 +1,82 @@
+"""Memory: what this process holds, and how much more it may take (control groups included)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+_PROC = Path("/proc")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def resident_bytes() -> int:
+    """The resident set of this process in bytes; 0 where the system does not tell."""
+    try:
+        pages = int((_PROC / "self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def available_bytes(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:
+    """How many more bytes this process can take before the machine or its control group is full.
+
+    The smaller of /proc/meminfo's MemAvailable and, for each control group (v2, then v1) this
+    process is in, its limit less its use, reclaimable file cache not counted as use. None where
+    the system does not tell.
+    """
+    known = [_machine_available(proc)]
+    for directory in _group_directories(proc, cgroup):
+        known.append(_group_available(directory))
+    figures = [figure for figure in known if figure is not None]
+    return min(figures) if figures else None
+
+
+def _machine_available(proc: Path) -> int | None:
+    for line in _lines(proc / "meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _group_directories(proc: Path, cgroup: Path) -> list[Path]:
+    """Every directory from this process's control group up to the root of the hierarchy."""
+    found: list[Path] = []
+    for line in _lines(proc / "self/cgroup"):
+        _number, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        base = cgroup / "memory" if controllers else cgroup
+        relative = Path(path.lstrip("/"))
+        # Inside a container the path is that of the host, while its own group is the root here.
+        found += [base / parent for parent in (relative, *relative.parents)]
+    return found
+
+
+def _group_available(directory: Path) -> int | None:
+    for limit_name, usage_name, cache_key in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        limit = _number(directory / limit_name)
+        usage = _number(directory / usage_name)
+        if limit is not None and usage is not None and limit < sys.maxsize // 2:
+            cache = 0
+            for line in _lines(directory / "memory.stat"):
+                if line.startswith(cache_key + " "):
+                    cache = int(line.split()[1])
+            return max(0, limit - usage + cache)
+    return None
+
+
+def _number(path: Path) -> int | None:
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].isdigit() else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

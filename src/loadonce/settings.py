@@ -1,0 +1,32 @@
+"""Settings of the library itself, from `LOADONCE_*` environment variables."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ByteSize
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may set without touching code; read when a registry starts.
+
+    Attributes:
+        development: lock an unlocked artifact on first use instead of refusing it. Set by
+            `loadonce dev` for the process it starts; never set it where others can reach the
+            server or write to the models' directory.
+        allow_version_mismatch: load artifacts made by another major or minor version of their
+            library, with a warning.
+        memory_limit: refuse loads beyond this many bytes ("8GiB"); by default the limit of the
+            machine and its control group.
+        progress: show progress bars while loading: "auto" on a terminal only.
+        freeze: `gc.freeze()` after loading, so that collections do not walk the models.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LOADONCE_", extra="ignore")
+
+    development: bool = False
+    allow_version_mismatch: bool = False
+    memory_limit: ByteSize | None = None
+    progress: Literal["auto", "never"] = "auto"
+    freeze: bool = True
