@@ -1,0 +1,20 @@
+"""What is on disk: the lock file that says which bytes are trusted, one verified read of them."""
+
+from __future__ import annotations
+
+from loadonce.artifacts.libraries import check_libraries, installed_versions
+from loadonce.artifacts.lock import LOCK_NAME, Golden, LockEntry, LockFile
+from loadonce.artifacts.reading import measure, read_verified
+from loadonce.artifacts.source import Source
+
+__all__ = [
+    "LOCK_NAME",
+    "Golden",
+    "LockEntry",
+    "LockFile",
+    "Source",
+    "check_libraries",
+    "installed_versions",
+    "measure",
+    "read_verified",
+]
