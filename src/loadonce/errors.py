@@ -40,7 +40,7 @@ class LoadOnceError(Exception):
 
 
 class ConfigurationError(LoadOnceError):
-    """Something was declared or called in a way that cannot work; the message says what to change."""
+    """Declared or called in a way that cannot work; the message says what to change."""
 
 
 class NotRunningError(ConfigurationError):
@@ -53,8 +53,8 @@ class NotRunningError(ConfigurationError):
 
     def __init__(self, name: str, registry: str) -> None:
         super().__init__(
-            f"model '{name}': its registry {registry} is not running. Pass `lifespan=models.lifespan` "
-            "to FastAPI, enter `models.running(app)` in your own lifespan, or use `with "
+            f"model '{name}': its registry {registry} is not running. Pass "
+            "`lifespan=models.lifespan` to FastAPI, enter `models.running(app)` in your own lifespan, or use `with "
             "models.loaded()` outside FastAPI. In tests use `with TestClient(app)`."
         )
 

@@ -1,0 +1,1 @@
+"""Training: public data -> pipelines, reference tables, model cards and the lock file."""

@@ -1,0 +1,1 @@
+"""States, versions, models, handles, the manager and the registry: the heart."""

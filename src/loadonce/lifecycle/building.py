@@ -1,0 +1,313 @@
+"""Building one version: verified bytes or a factory in, a checked object out."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadonce.artifacts import Golden, LockFile, Source, check_libraries, read_verified
+from loadonce.errors import (
+    GoldenMismatchError,
+    LoaderFailedError,
+    LoadOnceError,
+    LoadTimeoutError,
+    ModelError,
+    WarmupError,
+    WrongTypeError,
+)
+from loadonce.inference.threads import run_in_thread
+from loadonce.loaders import Loader, find
+from loadonce.observe.events import Events, ModelEvent
+from loadonce.observe.memory import resident_bytes
+
+from .conformance import golden_mismatch, missing_from, name_of_type
+from .declaration import ArtifactOrigin, ResourceOrigin
+from .hosting import HostedResource
+from .slot import Slot
+from .version import State, Version
+
+logger = logging.getLogger("loadonce")
+
+
+@dataclass(slots=True)
+class Lanes:
+    """Who may load at the same time: loaders that hold the interpreter lock one after the other
+    (more threads are slower and hold more memory), the others as many as there are cores."""
+
+    holding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    releasing: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(max(2, os.cpu_count() or 1))
+    )
+
+    def of(self, origin: ArtifactOrigin) -> asyncio.Semaphore:
+        """The lane for this artifact."""
+        return self.holding if any(_holds_gil(part) for part in _parts(origin)) else self.releasing
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Verifies and loads; knows nothing of readiness, retries or other models' fates."""
+
+    events: Events
+    lanes: Lanes
+    allow_version_mismatch: bool = False
+
+    async def verify(self, slot: Slot[Any], root: Path, lock: LockFile) -> Source:
+        """Read the slot's artifact once and check it against the lock.
+
+        Raises:
+            ArtifactError: it is not what the lock names.
+        """
+        origin = slot.declaration.origin
+        assert isinstance(origin, ArtifactOrigin)
+        self._announce(slot, "verifying")
+        with _translated(slot):
+            source = await run_in_thread(
+                lambda: read_verified(root, origin.path, lock), f"verify-{slot.name}"
+            )
+            try:
+                self._check_libraries(slot, source)
+            except BaseException:
+                source.close()
+                raise
+            return source
+
+    async def load(self, slot: Slot[Any], version: Version[Any], source: Source) -> None:
+        """Turn verified bytes into a READY version; closes `source`.
+
+        Raises:
+            LoadError: any step failed; the version is FAILED.
+        """
+        origin = slot.declaration.origin
+        assert isinstance(origin, ArtifactOrigin)
+        started = time.monotonic()
+        version.label, version.sha256 = source.version, source.sha256
+        version.bytes_on_disk = source.size
+        version.libraries = _libraries(source)
+        try:
+            with _translated(slot):
+                async with self.lanes.of(origin):
+                    value = await self._load_in_lane(slot, version, origin, source)
+                await self._check(slot, value, source)
+        finally:
+            await run_in_thread(source.close, f"close-{slot.name}")
+        version.close = _closer(slot, version)
+        version.load_seconds = time.monotonic() - started
+        version.publish(value)
+
+    async def open(self, slot: Slot[Any], version: Version[Any], needs: tuple[Any, ...]) -> None:
+        """Enter a resource's context manager and make its value a READY version.
+
+        Raises:
+            LoadError: the factory, the context manager or a check failed.
+        """
+        origin = slot.declaration.origin
+        assert isinstance(origin, ResourceOrigin)
+        started = time.monotonic()
+        version.move(State.LOADING)
+        self._announce(slot, "loading")
+        with _translated(slot):
+            before = resident_bytes()
+            hosted = HostedResource(slot.name, lambda: origin.factory(*needs))
+            async with _limit(slot):
+                value = await hosted.open()
+            version.bytes_in_memory = max(0, resident_bytes() - before)
+            try:
+                await self._check(slot, value, None)
+            except BaseException:
+                await asyncio.shield(hosted.close())
+                raise
+        version.close = hosted.close
+        version.load_seconds = time.monotonic() - started
+        version.publish(value)
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def _check_libraries(self, slot: Slot[Any], source: Source) -> None:
+        allow = self.allow_version_mismatch
+        for part in source.files.values() or (source,):
+            for warning in check_libraries(part.entry, allow_other_versions=allow):
+                logger.warning("model '%s': %s", slot.name, warning)
+
+    async def _load_in_lane(
+        self, slot: Slot[Any], version: Version[Any], origin: ArtifactOrigin, source: Source
+    ) -> object:
+        version.move(State.LOADING)
+        self._announce(slot, "loading", version)
+        before = resident_bytes()
+        async with _limit(slot):
+            value = await _call_loader(slot.name, origin, source)
+        version.bytes_in_memory = max(0, resident_bytes() - before)
+        return value
+
+    async def _check(self, slot: Slot[Any], value: Any, source: Source | None) -> None:
+        declared = slot.declared_type()
+        if lack := missing_from(declared, value):
+            raise WrongTypeError(
+                slot.name,
+                "the loaded object is not of the declared type",
+                expected=name_of_type(declared),
+                found=lack,
+                hint="declare the type that the artifact holds, or restore the right artifact",
+            )
+        self._announce(slot, "warming")
+        await _warm_up(slot, value)
+        for example, subject in _locked_examples(value, source):
+            await _check_golden(slot, subject, example)
+        await _check_golden(slot, value, slot.declaration.golden)
+
+    def _announce(self, slot: Slot[Any], what: str, version: Version[Any] | None = None) -> None:
+        size = version.bytes_on_disk if version else 0
+        self.events.publish(ModelEvent(slot.name, what, bytes_on_disk=size))
+
+
+async def _warm_up(slot: Slot[Any], value: Any) -> None:
+    warmup = slot.declaration.warmup
+    if warmup is None:
+        return
+    try:
+        await _call(f"warm-up-{slot.name}", warmup, value)
+    except Exception as error:
+        raise WarmupError(
+            slot.name,
+            f"the warm-up call raised {type(error).__name__}",
+            found=str(error),
+            hint="make the declared warmup= succeed, or remove it",
+        ) from error
+
+
+def _locked_examples(value: Any, source: Source | None) -> list[tuple[Golden | None, Any]]:
+    if source is None:
+        return []
+    if source.files and isinstance(value, Mapping):
+        return [(part.entry.golden, value[key]) for key, part in source.files.items()]
+    return [(source.entry.golden, value)]
+
+
+def _libraries(source: Source) -> dict[str, str]:
+    parts = list(source.files.values()) or [source]
+    return {name: version for part in parts for name, version in part.entry.libraries.items()}
+
+
+async def _check_golden(
+    slot: Slot[Any], value: Any, golden: Golden | Callable[[Any], bool] | None
+) -> None:
+    if golden is None:
+        return
+    if isinstance(golden, Golden):
+        example = golden
+        difference = await run_in_thread(
+            lambda: golden_mismatch(example, value), f"golden-{slot.name}"
+        )
+    else:
+        difference = "" if await _call(f"golden-{slot.name}", golden, value) else "not as declared"
+    if difference:
+        raise GoldenMismatchError(
+            slot.name,
+            "the golden example came out different",
+            found=difference,
+            hint="the artifact, or a library it needs, is not the one the example was made with",
+        )
+
+
+async def _call_loader(name: str, origin: ArtifactOrigin, source: Source) -> object:
+    if callable(origin.loader):
+        return await _call(f"load-{name}", origin.loader, source)
+    loaders = {key: find(origin.loader, path) for key, path in _named_paths(origin).items()}
+
+    def load() -> object:
+        if isinstance(origin.path, str):
+            return loaders[""].load(source, **origin.options)
+        return {
+            key: loader.load(source.files[key], **origin.options) for key, loader in loaders.items()
+        }
+
+    return await run_in_thread(load, f"load-{name}")
+
+
+async def _call(name: str, function: Callable[..., Any], *arguments: object) -> Any:
+    """Call a user's function: on the loop if it is a coroutine function, else in a thread."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    result = await run_in_thread(lambda: function(*arguments), name)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _named_paths(origin: ArtifactOrigin) -> Mapping[str, str]:
+    return {"": origin.path} if isinstance(origin.path, str) else origin.path
+
+
+def _parts(origin: ArtifactOrigin) -> list[Loader]:
+    """The built-in loaders that will run; none for a user's own callable."""
+    if callable(origin.loader):
+        return []
+    return [find(origin.loader, path) for path in _named_paths(origin).values()]
+
+
+def _holds_gil(loader: Loader) -> bool:
+    return loader.holds_gil
+
+
+def _closer(slot: Slot[Any], version: Version[Any]) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        box = version.take()
+        function = slot.declaration.close
+        if function is not None and box:
+            await _call(f"close-{slot.name}", function, box[0])
+        await run_in_thread(box.clear, f"unload-{slot.name}")  # a big object's end takes a while
+
+    return close
+
+
+class _limit:  # reads as a statement: `async with _limit(slot)`
+    """The declared `load_timeout`, as an error that names the model."""
+
+    def __init__(self, slot: Slot[Any]) -> None:
+        self._slot = slot
+        self._seconds = slot.declaration.load_timeout
+        self._timeout = asyncio.timeout(self._seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*exc)
+        except TimeoutError:
+            if not self._timeout.expired():
+                raise
+            raise LoadTimeoutError(
+                self._slot.name,
+                f"not loaded within {self._seconds:g} s",
+                hint="raise load_timeout=, or load it with when='background'",
+            ) from None
+
+
+class _translated:  # reads as a statement: `with _translated(slot)`
+    """Give every exception of foreign code the model's name, as an error of ours."""
+
+    def __init__(self, slot: Slot[Any]) -> None:
+        self._slot = slot
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        origin = self._slot.declaration.origin
+        path = origin.shown_path if isinstance(origin, ArtifactOrigin) else ""
+        if isinstance(error, ModelError):
+            error.about(self._slot.name, path)
+        elif isinstance(error, Exception) and not isinstance(error, LoadOnceError):
+            raise LoaderFailedError(
+                self._slot.name,
+                f"loading raised {type(error).__name__}: {error}",
+                path=path,
+                hint="see the chained exception for where",
+            ) from error

@@ -1,0 +1,76 @@
+"""What a user declares about a model, as plain frozen data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from loadonce.artifacts import Golden
+from loadonce.errors import ConfigurationError
+from loadonce.inference import Placement
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Root = str | os.PathLike[str] | Callable[[], str | os.PathLike[str]]
+When = Literal["startup", "background", "first_use"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactOrigin:
+    """Comes from verified bytes: a file, a directory, or several named files."""
+
+    path: str | Mapping[str, str]
+    root: Root | None = None
+    loader: str | Callable[..., Any] | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def shown_path(self) -> str:
+        """The path(s), for messages."""
+        return self.path if isinstance(self.path, str) else ", ".join(self.path.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceOrigin:
+    """Comes from a factory of a context manager, given other models' objects."""
+
+    factory: Callable[..., Any]
+    needs: tuple[Model[Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """Everything declared about one model; `artifact`, `table` and `resource` explain each."""
+
+    origin: ArtifactOrigin | ResourceOrigin
+    required: bool = True
+    when: When = "startup"
+    warmup: Callable[[Any], object] | None = None
+    golden: Golden | Callable[[Any], bool] | None = None
+    close: Callable[[Any], object] | None = None
+    placement: Placement = "auto"
+    threads: int = 1
+    thread_safe: bool = True
+    max_batch_size: int = 64
+    max_queue: int = 1024
+    timeout: float | None = 30.0
+    load_timeout: float | None = 600.0
+    drain_timeout: float = 30.0
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "max_batch_size", "max_queue"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}= must be at least 1")
+        if not self.thread_safe and self.threads > 1:
+            raise ConfigurationError(
+                "thread_safe=False and threads= above 1 contradict each other: an object that is "
+                "not thread-safe gets one thread"
+            )
+        if self.when not in ("startup", "background", "first_use"):
+            raise ConfigurationError('when= is one of "startup", "background", "first_use"')
+        if self.placement not in ("auto", "inline", "thread"):
+            raise ConfigurationError('placement= is one of "auto", "inline", "thread"')

@@ -1,0 +1,178 @@
+"""A handle: what a request holds of a model while it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
+from loadonce.inference.engine import BatchFunction
+
+from .slot import Slot
+from .version import Version
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741  # an item of a batch
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+class Handle(Generic[T]):
+    """A lease on one version of a model, for a whole request.
+
+    The version stays the same from the first call to the last, whatever is reloaded meanwhile.
+    Handles come from `Depends(models.x)` or `models.x.lease()`.
+    """
+
+    __slots__ = ("_slot", "_version")
+
+    def __init__(self, slot: Slot[T], version: Version[T]) -> None:
+        self._slot = slot
+        self._version = version
+
+    def __repr__(self) -> str:
+        return f"<Handle {self._version!r}>"
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._slot.name
+
+    @property
+    def version(self) -> str:
+        """The version as clients see it: from the lock file; "" for resources."""
+        return self._version.label
+
+    @property
+    def sha256(self) -> str:
+        """The hex digest of the artifact's bytes; "" for resources."""
+        return self._version.sha256
+
+    @property
+    def value(self) -> T:
+        """The loaded object itself. Calls on it run where you make them: in an `async def` handler
+        that is the event loop, so use `run` or `batch` for anything slow.
+
+        Raises:
+            NotReadyError: the lease is over and the version has been unloaded.
+        """
+        return self._version.value
+
+    @overload
+    async def run(
+        self,
+        function: Callable[Concatenate[T, P], Awaitable[R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R: ...
+    @overload
+    async def run(
+        self, function: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+    async def run(
+        self, function: Callable[Concatenate[T, P], object], /, *args: P.args, **kwargs: P.kwargs
+    ) -> object:
+        """Run `function(value, *args, **kwargs)` where it belongs and return its result.
+
+        A plain function runs in a thread of the model's own (or inline, as declared), a coroutine
+        function on the event loop.
+
+        Raises:
+            QueueFullError: too many calls are waiting for this model.
+            DeadlineExceededError: no result within the declared `timeout`.
+            NotReadyError: the model is being unloaded.
+        """
+        value = self._version.value
+        if inspect.iscoroutinefunction(function):
+            return await self._run_coroutine(function(value, *args, **kwargs))
+        return await self._slot.running_engine().run(lambda: function(value, *args, **kwargs))
+
+    async def batch(self, function: BatchFunction[T, I, R], item: I) -> R:
+        """Run `function(value, items)` once for this item and those of concurrent requests.
+
+        Requests share a call if they name the same function object and hold the same version, so
+        pass a function of a module, not a lambda: a lambda is new each time and never coalesces.
+
+        Args:
+            function: gets the object and a list of items, returns one result for each, in order.
+            item: this request's item.
+
+        Returns:
+            The result at this item's place.
+
+        Raises:
+            BatchResultError: `function` returned another number of results than items.
+            QueueFullError, DeadlineExceededError, NotReadyError: as for `run`.
+        """
+        version = self._version
+        return await self._slot.running_engine().batch(version, version.value, function, item)
+
+    async def batch_many(self, function: BatchFunction[T, I, R], items: Sequence[I]) -> list[R]:
+        """Like `batch`, for a request that carries many items; one result for each, in order."""
+        version = self._version
+        engine = self._slot.running_engine()
+        return await engine.batch_many(version, version.value, function, items)
+
+    def run_sync(
+        self, function: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Like `run`, for a plain function called from another thread than the event loop's (a
+        `def` handler); waits for the result.
+
+        Raises:
+            ConfigurationError: called on the event loop, which it would block.
+        """
+        value = self._version.value
+        manager = self._slot.manager
+        if manager is None:
+            if self._slot.is_overridden:
+                return function(value, *args, **kwargs)
+            raise NotRunningError(self.name, self._slot.registry_name)
+        call = self._slot.running_engine().run(lambda: function(value, *args, **kwargs))
+        return run_on_loop(manager.loop, call)
+
+    def renew(self) -> None:
+        """Give back this lease and take one on the version that serves now (for long WebSockets).
+
+        Raises:
+            NotReadyError, FailedError: nothing serves now; the old lease is kept.
+        """
+        newer = self._slot.acquire()
+        self._version.release()
+        self._version = newer
+
+    def release(self) -> None:
+        """End the lease; `Depends` and `lease()` do this by themselves."""
+        self._version.release()
+
+    async def _run_coroutine(self, coroutine: Awaitable[R]) -> R:
+        timeout = self._slot.declaration.timeout
+        try:
+            return await asyncio.wait_for(coroutine, timeout)
+        except TimeoutError:
+            if timeout is None:
+                raise
+            raise DeadlineExceededError(self.name, timeout, "running") from None
+
+
+def run_on_loop(loop: asyncio.AbstractEventLoop, coroutine: Awaitable[R]) -> R:
+    """Run `coroutine` on `loop` from another thread and wait for it."""
+
+    async def awaited() -> R:
+        return await coroutine
+
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if here is loop:
+        if inspect.iscoroutine(coroutine):
+            coroutine.close()
+        raise ConfigurationError(
+            "a blocking call on the event loop would stop every other request; use `await "
+            "handle.run(...)` in async code"
+        )
+    return asyncio.run_coroutine_threadsafe(awaited(), loop).result()

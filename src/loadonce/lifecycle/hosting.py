@@ -1,0 +1,106 @@
+"""Hosting a resource: its context manager is entered and left in one task, as some demand."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Any
+
+from loadonce.errors import ConfigurationError
+from loadonce.inference.threads import WorkerThread
+
+
+class HostedResource:
+    """Keeps a resource's context manager open between `open()` and `close()`.
+
+    An asynchronous one lives in a task of its own, a synchronous one in a thread of its own, so
+    that entering and leaving happen in the same place (task groups and SQLite want that).
+    """
+
+    def __init__(self, name: str, make: Callable[[], object]) -> None:
+        self._name = name
+        self._make = make
+        self._leave = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> Any:
+        """Enter the context manager and return what it gives.
+
+        Cancelling this leaves it again.
+        """
+        entered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._host(entered), name=f"resource-{self._name}")
+        self._task.add_done_callback(lambda task: _pass_on(task, entered))
+        try:
+            return await asyncio.shield(entered)
+        except asyncio.CancelledError:
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=1.0)
+            raise
+
+    async def close(self) -> None:
+        """Leave the context manager; raises what it raises."""
+        self._leave.set()
+        if self._task is not None:
+            await self._task
+
+    async def _host(self, entered: asyncio.Future[Any]) -> None:
+        made = self._make()
+        if inspect.isawaitable(made):
+            made = await made
+        async with self._managed(made) as value:
+            entered.set_result(value)
+            del value
+            await self._leave.wait()
+
+    def _managed(self, made: object) -> AbstractAsyncContextManager[Any]:
+        if isinstance(made, AsyncIterator):
+            return _generated(made)
+        if isinstance(made, AbstractAsyncContextManager):
+            return made
+        if isinstance(made, Iterator) and inspect.isgenerator(made):
+            return _in_thread(self._name, contextmanager(lambda: made)())
+        if isinstance(made, AbstractContextManager):
+            return _in_thread(self._name, made)
+        raise ConfigurationError(
+            f"resource '{self._name}': the factory returned a {type(made).__name__}; it must give "
+            "a context manager (or be a generator function that yields the object once)"
+        )
+
+
+@asynccontextmanager
+async def _generated(generator: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async with asynccontextmanager(lambda: generator)() as value:
+        yield value
+
+
+@asynccontextmanager
+async def _in_thread(name: str, manager: AbstractContextManager[Any]) -> AsyncIterator[Any]:
+    thread = WorkerThread(f"resource-{name}")
+    try:
+        value = await thread.submit(manager.__enter__)
+        try:
+            yield value
+        finally:
+            del value
+            await asyncio.shield(thread.submit(lambda: manager.__exit__(None, None, None)))
+    finally:
+        thread.close()
+
+
+def _pass_on(task: asyncio.Task[None], entered: asyncio.Future[Any]) -> None:
+    """A task that ended before it entered tells why."""
+    if entered.done():
+        return
+    if task.cancelled():
+        entered.cancel()
+    else:
+        error = task.exception()
+        entered.set_exception(error or ConfigurationError("the resource's task ended early"))

@@ -1,0 +1,387 @@
+"""The manager: the only writer of states. It lives on one event loop, so states need no lock."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loadonce.artifacts import Source
+from loadonce.errors import (
+    InsufficientMemoryError,
+    LoaderFailedError,
+    LoadOnceError,
+    ModelError,
+    NotReadyError,
+    StartupError,
+)
+from loadonce.observe.events import Events, ModelEvent
+from loadonce.observe.memory import available_bytes
+from loadonce.settings import Settings
+
+from .building import Builder, Lanes
+from .declaration import ArtifactOrigin, ResourceOrigin
+from .locking import estimate, read_lock, resolve_root
+from .policy import back_off, memory_refusal
+from .slot import Slot
+from .version import State, Version
+
+logger = logging.getLogger("loadonce")
+
+_FAILURE_GRACE = 0.3  # seconds other loads get to fail too, once one required model has failed
+
+
+class Manager:
+    """Loads, publishes, reloads, drains and unloads the models of one running registry.
+
+    Args:
+        slots: in the order of declaration.
+        root: where the artifacts and the lock file lie, unless an artifact names its own.
+        settings: what the operator set.
+        events: where each change is announced.
+    """
+
+    def __init__(
+        self, slots: Sequence[Slot[Any]], root: Path, settings: Settings, events: Events
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.is_stopping = False
+        self._slots = tuple(slots)
+        self._root = root
+        self._reloading = asyncio.Lock()
+        self._lock_reading = asyncio.Lock()  # development may write it
+        self._settings = settings
+        self._events = events
+        self._builder = Builder(events, Lanes(), settings.allow_version_mismatch)
+        self._opened: list[tuple[Slot[Any], Version[Any]]] = []
+        self._reloads: dict[Slot[Any], asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # -- start ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Verify all, load all, publish; begin the background loads.
+
+        Raises:
+            StartupError: a required model failed; whatever was opened is closed again.
+        """
+        for slot in self._slots:
+            slot.open_engine()
+            slot.manager = self
+            self._announce(slot, "declared")
+        try:
+            await self._load_for_startup()
+        except BaseException:
+            await asyncio.shield(self._spawn(self.stop()))
+            raise
+        for slot in self._slots:
+            if slot.declaration.when == "background" and not slot.is_overridden:
+                self._attempt(slot)
+        if self._settings.freeze:
+            await asyncio.to_thread(_freeze)
+
+    async def _load_for_startup(self) -> None:
+        wanted = [
+            slot
+            for slot in self._slots
+            if slot.declaration.when == "startup" and not slot.is_overridden
+        ]
+        sources = await self._verify(wanted)
+        failed = [slot for slot in wanted if slot.error is not None]
+        self._stop_if_required(failed)
+        loading = sorted(
+            (slot for slot in wanted if slot not in failed),
+            key=lambda slot: -sources[slot].size if slot in sources else 0,
+        )
+        attempts = {slot: self._attempt(slot, sources.get(slot)) for slot in loading}
+        await self._first_failure(attempts)
+        self._stop_if_required([slot for slot in wanted if slot.error is not None])
+
+    async def _verify(self, slots: Sequence[Slot[Any]]) -> dict[Slot[Any], Source]:
+        artifacts = [slot for slot in slots if isinstance(slot.declaration.origin, ArtifactOrigin)]
+        if not artifacts:
+            return {}
+        results = await asyncio.gather(
+            *(self._verify_one(slot) for slot in artifacts), return_exceptions=True
+        )
+        sources: dict[Slot[Any], Source] = {}
+        for slot, result in zip(artifacts, results, strict=True):
+            if isinstance(result, BaseException):
+                self._fail(slot, slot.next_version(), result)
+            else:
+                sources[slot] = result
+        self._refuse_what_cannot_fit(sources)
+        return sources
+
+    async def _verify_one(self, slot: Slot[Any]) -> Source:
+        origin = slot.declaration.origin
+        assert isinstance(origin, ArtifactOrigin)
+        root = self._root if origin.root is None else resolve_root(origin.root)
+        async with self._lock_reading:
+            lock = await asyncio.to_thread(
+                read_lock, root, origin, is_development=self._settings.development
+            )
+        return await self._builder.verify(slot, root, lock)
+
+    def _refuse_what_cannot_fit(self, sources: dict[Slot[Any], Source]) -> None:
+        limit = self._settings.memory_limit
+        known = [figure for figure in (available_bytes(), limit) if figure is not None]
+        needs = [
+            (slot.name, estimate(slot.declaration, source)) for slot, source in sources.items()
+        ]
+        refusal = memory_refusal(needs, min(known, default=None))
+        if not refusal:
+            return
+        for slot in list(sources):
+            source = sources.pop(slot)
+            source.close()
+            error = InsufficientMemoryError(
+                slot.name,
+                "loading would not fit the memory",
+                found=refusal,
+                hint="raise the memory limit, load fewer models at start-up, or smaller ones",
+            )
+            self._fail(slot, slot.next_version(), error)
+
+    async def _first_failure(self, attempts: dict[Slot[Any], asyncio.Task[None]]) -> None:
+        """Wait until all are loaded, or a required one failed and the others had their grace."""
+        pending = set(attempts.values())
+        required = {task for slot, task in attempts.items() if slot.declaration.required}
+        by_task = {task: slot for slot, task in attempts.items()}
+        while pending:
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if any(by_task[task].error is not None for task in done & required):
+                if pending:
+                    await asyncio.wait(pending, timeout=_FAILURE_GRACE)
+                return
+
+    def _stop_if_required(self, failed: Sequence[Slot[Any]]) -> None:
+        if any(slot.declaration.required for slot in failed):
+            failures = [slot.error for slot in failed if slot.error is not None]
+            good = [slot.name for slot in self._slots if slot.current is not None]
+            raise StartupError(failures, good)
+
+    # -- one load ------------------------------------------------------------------------------
+
+    def _attempt(self, slot: Slot[Any], source: Source | None = None) -> asyncio.Task[None]:
+        """The task that loads this slot now: a new one, or the one already at it."""
+        if slot.attempt is None or slot.attempt.done():
+            slot.attempt = self._spawn(self._load(slot, source))
+        return slot.attempt
+
+    async def _load(self, slot: Slot[Any], source: Source | None) -> None:
+        version = slot.next_version()
+        try:
+            await self._build(slot, version, source)
+        except LoadOnceError as error:
+            self._fail(slot, version, error)
+        except asyncio.CancelledError:
+            self._fail(slot, version, NotReadyError(slot.name, "loading was cancelled"))
+            raise
+        else:
+            self._publish(slot, version)
+
+    async def _build(
+        self,
+        slot: Slot[Any],
+        version: Version[Any],
+        source: Source | None = None,
+        newer: dict[Slot[Any], Version[Any]] | None = None,
+    ) -> None:
+        """Build `version`; resources are given the objects of `newer` versions where there are."""
+        if isinstance(slot.declaration.origin, ResourceOrigin):
+            values = [await self._need(need, newer or {}) for need in slot.needs]
+            await self._builder.open(slot, version, tuple(values))
+            return
+        if source is None:
+            source = await self._verify_one(slot)
+        await self._builder.load(slot, version, source)
+
+    async def _need(self, slot: Slot[Any], newer: dict[Slot[Any], Version[Any]]) -> Any:
+        if slot in newer:
+            return newer[slot].value
+        if slot.serving is None:
+            slot.has_been_asked_for = True
+            await asyncio.shield(self._attempt(slot))
+        serving = slot.serving
+        if serving is None:
+            raise LoaderFailedError("", f"needs model '{slot.name}', which failed to load")
+        return serving.value
+
+    def _publish(self, slot: Slot[Any], version: Version[Any]) -> None:
+        slot.current = version
+        slot.failures = 0
+        slot.retry_at = None
+        self._opened.append((slot, version))
+        self._events.publish(
+            ModelEvent(
+                slot.name,
+                "ready",
+                version=version.label,
+                sha256=version.sha256,
+                bytes_on_disk=version.bytes_on_disk,
+                bytes_in_memory=version.bytes_in_memory,
+                seconds=version.load_seconds,
+            )
+        )
+
+    def _fail(self, slot: Slot[Any], version: Version[Any], error: BaseException) -> None:
+        known = error if isinstance(error, LoadOnceError) else LoadOnceError(str(error))
+        if isinstance(known, ModelError):
+            known.about(slot.name)
+        if version.state is State.PENDING:
+            version.move(State.LOADING)
+        if version.state is not State.FAILED:
+            version.fail(known)
+        slot.failures += 1
+        self._announce(slot, "failed", str(known))
+        if slot.declaration.when != "startup" and not self.is_stopping:
+            delay = back_off(slot.failures)
+            slot.retry_at = time.monotonic() + delay
+            if slot.declaration.when == "background":
+                self.loop.call_later(delay, self._retry, slot)
+
+    def _retry(self, slot: Slot[Any]) -> None:
+        if not self.is_stopping and slot.current is None:
+            self._attempt(slot)
+
+    # -- requests' intents ---------------------------------------------------------------------
+
+    async def ask_for(self, slot: Slot[Any]) -> None:
+        """A request wants a model that does not serve: load it if it waits for its first use.
+
+        However many requests ask together, one load runs. Returns when it has ended, well or
+        not, or when the model's `timeout` is over.
+        """
+        slot.has_been_asked_for = True
+        if slot.declaration.when != "first_use" or self.is_stopping:
+            return
+        is_due = slot.retry_at is None or time.monotonic() >= slot.retry_at
+        if is_due or (slot.attempt is not None and not slot.attempt.done()):
+            await asyncio.wait([self._attempt(slot)], timeout=slot.declaration.timeout)
+
+    # -- reload --------------------------------------------------------------------------------
+
+    async def reload(self, slot: Slot[Any]) -> None:
+        """Build a new version (and of the resources made from it), then switch, then retire."""
+        if slot not in self._reloads or self._reloads[slot].done():
+            self._reloads[slot] = self._spawn(self._reload_alone(slot))
+        await asyncio.shield(self._reloads[slot])
+
+    async def _reload_alone(self, slot: Slot[Any]) -> None:
+        async with self._reloading:
+            await self._reload(slot)
+
+    async def _reload(self, slot: Slot[Any]) -> None:
+        if self.is_stopping:
+            raise slot.unavailable()
+        newer: dict[Slot[Any], Version[Any]] = {}
+        for each in [slot, *self._dependents(slot)]:
+            version = each.next_version()
+            try:
+                await self._build(each, version, newer=newer)
+            except LoadOnceError as error:
+                self._fail(each, version, error)
+                for built, other in reversed(newer.items()):
+                    await self._unload(built, other)
+                raise
+            newer[each] = version
+        retired = [(each, each.current) for each in newer]
+        for each, version in newer.items():
+            self._publish(each, version)
+        for each, old in reversed(retired):
+            if old is not None:
+                self._spawn(self._retire(each, old))
+
+    def _dependents(self, slot: Slot[Any]) -> list[Slot[Any]]:
+        """Loaded resources made from this model, directly or not, in the order of declaration."""
+        found: list[Slot[Any]] = []
+        for other in self._slots:
+            if other.current is not None and any(need in (slot, *found) for need in other.needs):
+                found.append(other)
+        return found
+
+    async def _retire(self, slot: Slot[Any], version: Version[Any]) -> None:
+        """Announce, wait for the leases to end (bounded), unload."""
+        version.move(State.DRAINING)
+        self._announce(slot, "draining", version=version.label)
+        idle = asyncio.Event()
+        version.when_idle(idle.set)
+        try:
+            await asyncio.wait_for(idle.wait(), slot.declaration.drain_timeout)
+        except TimeoutError:
+            logger.warning(
+                "model '%s': %d requests still held version %s after %g s; unloading it",
+                *(slot.name, version.leases, version.label, slot.declaration.drain_timeout),
+            )
+        await self._close(slot, version)
+
+    async def _unload(self, slot: Slot[Any], version: Version[Any]) -> None:
+        version.move(State.DRAINING)
+        await self._close(slot, version)
+
+    async def _close(self, slot: Slot[Any], version: Version[Any]) -> None:
+        self._opened = [entry for entry in self._opened if entry[1] is not version]
+        try:
+            if version.close is not None:
+                await version.close()
+        except Exception as error:
+            logger.exception("model '%s': closing raised", slot.name)
+            version.fail(LoaderFailedError(slot.name, f"closing raised {type(error).__name__}"))
+        else:
+            version.move(State.UNLOADED)
+        version.take()
+        self._announce(slot, "unloaded", version=version.label)
+
+    # -- stop ----------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Refuse new requests, let leases end, close everything in the reverse order of opening."""
+        self.is_stopping = True
+        mine = asyncio.current_task()
+        abandoned = [task for task in self._tasks if task is not mine and not task.done()]
+        for task in abandoned:
+            task.cancel()
+        if abandoned:
+            await asyncio.wait(abandoned, timeout=1.0)
+        for slot, version in reversed(self._opened):
+            if slot.engine is not None and slot.current is version:
+                slot.current = None
+                await slot.engine.close(slot.declaration.drain_timeout if version.leases else 0.0)
+            if version.state is State.READY:
+                await self._retire(slot, version)
+            else:
+                await self._close(slot, version)
+        for slot in self._slots:
+            if slot.engine is not None:
+                await slot.engine.close()
+            slot.engine = None
+            slot.manager = None
+            slot.attempt = None
+        if self._settings.freeze:
+            gc.unfreeze()
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it too; nobody waiting is no reason to shout
+
+    def _announce(self, slot: Slot[Any], what: str, error: str = "", *, version: str = "") -> None:
+        self._events.publish(ModelEvent(slot.name, what, version=version, error=error))
+
+
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,264 @@
+"""The registry: the class in which a user declares the models of an app."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+
+from typing_extensions import TypeVar
+
+from loadonce.errors import ConfigurationError
+from loadonce.observe.events import Events, log_event
+
+from .declaration import ResourceOrigin, Root
+from .locking import resolve_root
+from .model import Model, ModelStatus
+from .policy import Readiness, readiness
+from .slot import Slot
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+    from .manager import Manager
+
+_alive: weakref.WeakSet[Registry] = weakref.WeakSet()
+
+
+def registries() -> tuple[Registry, ...]:
+    """Every registry instance alive in this process, in no particular order."""
+    return tuple(_alive)
+
+
+class Registry:
+    """Declares the models of an app; an instance holds them while the app runs.
+
+    Subclass it at module level, one annotated attribute for each model, and make one instance::
+
+        class Models(Registry):
+            diabetes: Model[Classifier] = artifact("diabetes.joblib")
+
+        models = Models(root="models")
+        app = FastAPI(lifespan=models.lifespan)
+
+    Making an instance does no I/O. Iterating gives its models.
+
+    Args:
+        root: the directory of the artifacts and their `models.lock`, or a function that names it
+            when the lifespan starts. Default: the working directory.
+    """
+
+    _declared: ClassVar[dict[str, Model[Any]]] = {}
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._declared = dict(cls._declared)
+        for name, value in vars(cls).items():
+            if isinstance(value, Model):
+                if name in vars(Registry):
+                    raise ConfigurationError(
+                        f"{cls.__name__}.{name}: registries have a method of this name; choose "
+                        "another for the model"
+                    )
+                cls._declared[name] = value
+
+    def __init__(self, root: Root = ".") -> None:
+        self._root = root
+        self._manager: Manager | None = None
+        self._users = 0
+        self._starting: asyncio.Future[None] | None = None
+        self._is_draining = False
+        self.events = Events()
+        self.events.subscribe(log_event)
+        self._models: dict[str, Model[Any]] = {}
+        for name, declared in self._declared.items():
+            slot: Slot[Any] = Slot(name, type(self), declared.declaration, self._needs_of(declared))
+            self._models[name] = declared.bind(slot)
+            setattr(self, name, self._models[name])
+        _alive.add(self)
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{model.name} {model.state.name}" for model in self)
+        return f"<{type(self).__name__}: {states or 'no models'}>"
+
+    def __iter__(self) -> Iterator[Model[Any]]:
+        return iter(self._models.values())
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __getitem__(self, name: str) -> Model[Any]:
+        return self._models[name]
+
+    def lifespan(self, app: object) -> AbstractAsyncContextManager[None]:
+        """FastAPI's lifespan: loads before the app serves, closes after it has stopped.
+
+        Raises:
+            StartupError: a required model failed; nothing is left open.
+        """
+        return self.running(app)
+
+    @asynccontextmanager
+    async def running(self, app: object = None) -> AsyncIterator[None]:
+        """Keep the models loaded while the block runs; for a lifespan of your own::
+
+            @asynccontextmanager
+            async def lifespan(app):
+                async with models.running(app), others.running(app):
+                    yield
+
+        Entered again on the same event loop (a mounted app), it shares what is loaded.
+
+        Raises:
+            StartupError: a required model failed; nothing is left open.
+            ConfigurationError: the registry runs on another event loop.
+        """
+        await self._enter()
+        try:
+            yield
+        finally:
+            await self._leave()
+
+    def loaded(self) -> Loaded[Self]:
+        """The registry, running, outside FastAPI: `with models.loaded() as m: m.x.run(f)` in a
+        script, `async with models.loaded() as m` in async code."""
+        return Loaded(self)
+
+    def status(self) -> tuple[ModelStatus, ...]:
+        """What is known of each model now."""
+        return tuple(model.status() for model in self)
+
+    def readiness(self) -> Readiness:
+        """What the probes tell; derived from the states at this moment."""
+        return readiness(
+            (model.slot.model_state() for model in self),
+            is_running=self._manager is not None and self._starting is None,
+            is_draining=self._is_draining,
+        )
+
+    def start_draining(self) -> None:
+        """Tell the probes that the process will stop; models serve on until the lifespan ends."""
+        self._is_draining = True
+
+    def cancel_start(self) -> bool:
+        """Give up a start that is under way: closes what was opened; the lifespan raises
+        CancelledError. Call it on the event loop. Returns whether a start was under way."""
+        return self._starting is not None and self._starting.cancel()
+
+    # -- running -------------------------------------------------------------------------------
+
+    async def _enter(self) -> None:
+        if self._manager is not None and self._manager.loop is not asyncio.get_running_loop():
+            raise ConfigurationError(
+                f"{type(self).__name__} is already running on another event loop; make one "
+                "instance for each app that runs at the same time"
+            )
+        self._users += 1
+        try:
+            if self._starting is None and self._manager is None:
+                self._starting = asyncio.ensure_future(self._start())
+            if self._starting is not None:
+                await self._wait_for_start(self._starting)
+        except BaseException:
+            self._users -= 1
+            raise
+
+    async def _wait_for_start(self, starting: asyncio.Future[None]) -> None:
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if self._users == 1:
+                starting.cancel()
+                await asyncio.wait([starting])
+            raise
+
+    async def _start(self) -> None:
+        # Late imports: a registry that is only declared needs neither settings nor progress bars.
+        from contextlib import nullcontext
+
+        from loadonce.observe.progress import loading_bars
+        from loadonce.settings import Settings
+
+        from .manager import Manager
+
+        settings = Settings()
+        slots = [model.slot for model in self]
+        self._is_draining = False
+        manager = Manager(slots, resolve_root(self._root), settings, self.events)
+        self._manager = manager
+        try:
+            with loading_bars(self.events) if settings.progress == "auto" else nullcontext():
+                await manager.start()
+        except BaseException:
+            self._manager = None
+            raise
+        finally:
+            self._starting = None
+
+    async def _leave(self) -> None:
+        self._users -= 1
+        if self._users == 0 and self._manager is not None:
+            manager = self._manager
+            await asyncio.shield(asyncio.ensure_future(manager.stop()))
+            self._manager = None
+
+    def _needs_of(self, declared: Model[Any]) -> list[Slot[Any]]:
+        origin = declared.declaration.origin
+        if not isinstance(origin, ResourceOrigin):
+            return []
+        for need in origin.needs:
+            if need.name not in self._models:
+                raise ConfigurationError(
+                    f"{type(self).__name__}.{declared.name}: needs '{need.name or '?'}', which is "
+                    "not declared above it in this registry"
+                )
+        return [self._models[need.name].slot for need in origin.needs]
+
+
+R_co = TypeVar("R_co", bound=Registry, covariant=True)
+
+
+class Loaded(Generic[R_co]):
+    """A registry running outside FastAPI; see `Registry.loaded`."""
+
+    def __init__(self, registry: R_co) -> None:
+        self._registry = registry
+        self._async: AbstractAsyncContextManager[None] | None = None
+        self._exit: Callable[..., object] | None = None
+
+    async def __aenter__(self) -> R_co:
+        self._async = self._registry.running()
+        await self._async.__aenter__()
+        return self._registry
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._async is not None
+        await self._async.__aexit__(kind, error, trace)
+
+    def __enter__(self) -> R_co:
+        from contextlib import ExitStack
+
+        from anyio.from_thread import start_blocking_portal
+
+        with ExitStack() as stack:
+            portal: BlockingPortal = stack.enter_context(start_blocking_portal())
+            stack.enter_context(portal.wrap_async_context_manager(self._registry.running()))
+            self._exit = stack.pop_all().__exit__
+        return self._registry
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._exit is not None
+        self._exit(kind, error, trace)

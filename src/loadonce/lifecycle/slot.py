@@ -1,0 +1,165 @@
+"""A slot: where one model of one registry keeps its versions, its engine and its counters."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_type_hints
+
+from loadonce.errors import FailedError, LoadOnceError, NotReadyError, NotRunningError
+from loadonce.inference import Engine
+from loadonce.observe.statistics import CallStatistics
+
+from .declaration import Declaration
+from .policy import ModelState
+from .version import State, Version
+
+if TYPE_CHECKING:
+    from .manager import Manager
+
+T = TypeVar("T")
+
+logger = logging.getLogger("loadonce")
+
+_SOON = 1.0  # seconds a client is told to wait for a model that is loading
+
+
+class Slot(Generic[T]):
+    """The named place that points at a model's current version.
+
+    Only the manager changes versions; requests take and give back leases.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        registry: type,
+        declaration: Declaration,
+        needs: Sequence[Slot[Any]] = (),
+    ) -> None:
+        self.name = name
+        self.registry_name = registry.__name__
+        self.declaration = declaration
+        self.needs = tuple(needs)
+        self._registry = registry
+        self.statistics = CallStatistics()
+        self.manager: Manager | None = None
+        self.engine: Engine | None = None
+        self.current: Version[T] | None = None
+        self.attempt: asyncio.Task[None] | None = None
+        self.latest: Version[T] | None = None  # the newest version made, whatever became of it
+        self.failures = 0
+        self.retry_at: float | None = None
+        self.has_been_asked_for = declaration.when != "first_use"
+        self._overrides: list[Version[T]] = []
+
+    def __repr__(self) -> str:
+        return f"<Slot {self.registry_name}.{self.name} {self.state.name}>"
+
+    @property
+    def serving(self) -> Version[T] | None:
+        """The version new requests get: the innermost override, else the current one."""
+        return self._overrides[-1] if self._overrides else self.current
+
+    @property
+    def is_overridden(self) -> bool:
+        """Whether a test has put its own object here."""
+        return bool(self._overrides)
+
+    @property
+    def state(self) -> State:
+        """READY if something serves, else the state of the newest attempt."""
+        if self.serving is not None:
+            return self.serving.state
+        return self.latest.state if self.latest is not None else State.PENDING
+
+    @property
+    def error(self) -> LoadOnceError | None:
+        """Why the newest attempt failed, even while an older version serves; None if it did not."""
+        return self.latest.error if self.latest is not None else None
+
+    def declared_type(self) -> object:
+        """The `T` of `name: Model[T]` in the registry's class; `object` where it cannot be told
+        (no annotation, or a name that exists for type checkers only)."""
+        try:
+            hints = get_type_hints(self._registry)
+        except Exception:
+            logger.debug("the annotations of %s cannot be evaluated", self.registry_name)
+            return object
+        arguments = get_args(hints.get(self.name))
+        return arguments[0] if arguments else object
+
+    def model_state(self) -> ModelState:
+        """This model, as far as readiness goes."""
+        return ModelState(
+            name=self.name,
+            state=self.state,
+            required=self.declaration.required,
+            when=self.declaration.when,
+            has_been_asked_for=self.has_been_asked_for,
+        )
+
+    def next_version(self) -> Version[T]:
+        """A new PENDING version."""
+        number = self.latest.number + 1 if self.latest is not None else 1
+        self.latest = Version(self.name, number)
+        return self.latest
+
+    def acquire(self) -> Version[T]:
+        """Take a lease on the version that serves.
+
+        Raises:
+            NotRunningError: the registry is not running.
+            NotReadyError: still loading, or shutting down.
+            FailedError: failed to load.
+        """
+        version = self.serving
+        if version is None:
+            raise self.unavailable()
+        version.lease()
+        return version
+
+    def unavailable(self) -> LoadOnceError:
+        """Why nothing serves, as the error a request gets."""
+        if self.manager is None:
+            return NotRunningError(self.name, self.registry_name)
+        if self.manager.is_stopping:
+            return NotReadyError(self.name, "the server is shutting down", retry_after=_SOON)
+        if self.state is State.FAILED:
+            wait = None if self.retry_at is None else max(1.0, self.retry_at - time.monotonic())
+            return FailedError(self.name, "the model failed to load", retry_after=wait)
+        return NotReadyError(self.name, f"the model is {self.state}", retry_after=_SOON)
+
+    def open_engine(self) -> None:
+        """Make the engine that runs this model's calls."""
+        declared = self.declaration
+        self.engine = Engine(
+            self.name,
+            self.statistics,
+            placement=declared.placement,
+            threads=declared.threads,
+            max_batch_size=declared.max_batch_size,
+            max_queue=declared.max_queue,
+            timeout=declared.timeout,
+        )
+
+    def running_engine(self) -> Engine:
+        """The engine; one that runs inline for an overridden model of a registry not running."""
+        if self.engine is None:
+            return Engine(self.name, self.statistics, placement="inline")
+        return self.engine
+
+    @contextmanager
+    def override(self, value: Any) -> Iterator[None]:
+        """Serve `value` instead while the block runs; blocks nest."""
+        version: Version[T] = Version(self.name, 0, label="override")
+        version.move(State.LOADING)
+        version.publish(value)
+        self._overrides.append(version)
+        try:
+            yield
+        finally:
+            self._overrides.remove(version)
