@@ -20,8 +20,8 @@ class Source(os.PathLike[str]):
 
     All three views show the same memory, in which nothing can change any more: `data`, `open()`,
     and the path that `os.fspath` gives, for libraries that insist on one. For several files the
-    path is that of a private directory. Close it when the object is loaded; what still looks into `data`
-    keeps the memory alive.
+    path is that of a private directory. Close it when the object is loaded; what still looks into
+    `data` keeps the memory alive.
     """
 
     def __init__(

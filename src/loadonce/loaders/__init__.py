@@ -1,0 +1,9 @@
+"""Bytes to object: one module per format, found by declaration or suffix, never by looking inside."""
+
+from __future__ import annotations
+
+from loadonce.loaders.base import Loader
+from loadonce.loaders.locking import LockReport, lock_directory, lock_file
+from loadonce.loaders.table import find
+
+__all__ = ["Loader", "LockReport", "find", "lock_directory", "lock_file"]

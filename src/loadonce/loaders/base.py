@@ -1,0 +1,111 @@
+"""What a loader is: a name, the suffixes it answers to, and a function from verified bytes."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loadonce.artifacts import Source
+from loadonce.errors import (
+    ConfigurationError,
+    LoaderFailedError,
+    LoadOnceError,
+    MissingExtraError,
+)
+
+
+def _twice_the_file(source: Source) -> int:
+    return 2 * source.size
+
+
+def _no_globals(source: Source) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """Turns the verified bytes of one format into an object.
+
+    Third parties publish an instance under the entry point group `loadonce.loaders`.
+
+    Args:
+        name: what `artifact(..., loader=name)` and the lock file call it.
+        read: `read(source, **options)` returns the object. Blocks; runs in a thread. May raise anything.
+        suffixes: file suffixes that choose it, in lower case with their dot.
+        aliases: further names for `loader=`.
+        extra: the extra of loadonce that installs its libraries.
+        modules: the modules `read` imports; looked for, not imported, before anything is read.
+        libraries: distributions whose versions go into the lock file.
+        holds_gil: whether reading holds the interpreter lock, so that two at once are no faster.
+        estimate: bytes of memory the object will take, the source's own bytes not counted.
+        find_globals: what the file would import: goes into the lock file. Must not execute any of it.
+    """
+
+    name: str
+    read: Callable[..., object]
+    suffixes: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    extra: str = ""
+    modules: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    holds_gil: bool = True
+    estimate: Callable[[Source], int] = _twice_the_file
+    find_globals: Callable[[Source], tuple[str, ...]] = _no_globals
+
+    def load(self, source: Source, **options: object) -> object:
+        """Read the object.
+
+        Raises:
+            ConfigurationError: an option this loader does not know.
+            MissingExtraError: its library is not installed.
+            LoaderFailedError: reading raised; the cause is chained.
+            UntrustedGlobalError: a pickle asked for what its lock entry does not list.
+        """
+        self.check_options(options)
+        self.require_libraries(source.name)
+        try:
+            return self.read(source, **options)
+        except LoadOnceError:
+            raise
+        except Exception as exc:
+            raise LoaderFailedError(
+                "",
+                f"the {self.name} loader failed: {type(exc).__name__}: {exc}",
+                path=source.name,
+                hint=f"check that the file really is of format '{self.name}'",
+            ) from exc
+
+    def memory_estimate(self, source: Source) -> int:
+        """About how many bytes the loaded object will take, beside the source's own bytes.
+
+        A file whose own figures cannot be read counts as twice its size.
+        """
+        try:
+            return self.estimate(source)
+        except Exception:
+            return _twice_the_file(source)
+
+    def check_options(self, options: dict[str, object]) -> None:
+        """Raise ConfigurationError, naming the known options, if one of `options` is unknown."""
+        known = list(inspect.signature(self.read).parameters)[1:]
+        for name in options:
+            if name not in known:
+                raise ConfigurationError(
+                    f"the {self.name} loader has no option '{name}'; "
+                    f"it knows: {', '.join(known) or 'none'}"
+                )
+
+    def require_libraries(self, path: str) -> None:
+        """Raise MissingExtraError if a module it needs is not installed. Imports none of them."""
+        for module in self.modules:
+            if importlib.util.find_spec(module) is None:
+                raise MissingExtraError(
+                    "",
+                    f"reading {self.name} files needs '{module}', which is not installed",
+                    path=path,
+                    hint=f"pip install 'loadonce[{self.extra}]'"
+                    if self.extra
+                    else f"pip install {module}",
+                )

@@ -1,0 +1,114 @@
+"""Write down what is trusted: what `loadonce lock DIR` does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from loadonce.artifacts import (
+    LOCK_NAME,
+    LockEntry,
+    LockFile,
+    installed_versions,
+    measure,
+)
+from loadonce.artifacts.reading import walk_files
+from loadonce.errors import ArtifactUnreadableError
+from loadonce.loaders.inert import UnreadablePickleError
+from loadonce.loaders.table import find_any
+
+_NO_FORMAT = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class LockReport:
+    """What `lock_directory` wrote, against what was there before.
+
+    Args:
+        lock: the lock file as written.
+        added: entries of files that were not locked before.
+        changed: old and new entry of files whose entry differs.
+        removed: entries of files that are gone.
+    """
+
+    lock: LockFile
+    added: tuple[LockEntry, ...]
+    changed: tuple[tuple[LockEntry, LockEntry], ...]
+    removed: tuple[LockEntry, ...]
+
+    @property
+    def is_unchanged(self) -> bool:
+        return not (self.added or self.changed or self.removed)
+
+
+def lock_directory(
+    root: Path, *, allow: Iterable[str] = (), formats: Mapping[str, str] | None = None
+) -> LockReport:
+    """Lock every file below `root` and write `models.lock` there, in one step.
+
+    Hidden files are left out. Declared versions and golden examples of files that are still there are
+    kept. Nothing a file contains is executed.
+
+    Args:
+        allow: further globals that pickles may use, as "module.Name".
+        formats: a format name by path, for files whose suffix does not tell.
+
+    Raises:
+        UntrustedGlobalError: a pickle uses globals that are neither built in nor allowed.
+        ArtifactUnreadableError: a file cannot be read, or is no pickle although its suffix says so.
+        LockFileError: the old lock file is malformed, or the new one cannot be written.
+    """
+    before = LockFile.read(root) if (root / LOCK_NAME).exists() else LockFile()
+    allowed = frozenset(allow)
+    entries: dict[str, LockEntry] = {}
+    for path in walk_files(root):
+        entries[path] = _lock_one(root, path, allowed, formats or {}, before.entries.get(path))
+    after = LockFile(entries)
+    after.write(root)
+    return _report(before, after)
+
+
+def lock_file(
+    root: Path, path: str, *, allow: Iterable[str] = (), format: str | None = None
+) -> LockEntry:
+    """The entry for one file; writes nothing. Raises as `lock_directory` does."""
+    formats = {} if format is None else {path: format}
+    return _lock_one(root, path, frozenset(allow), formats, None)
+
+
+def _lock_one(
+    root: Path,
+    path: str,
+    allow: Collection[str],
+    formats: Mapping[str, str],
+    before: LockEntry | None,
+) -> LockEntry:
+    loader = find_any(formats.get(path), path)
+    source = measure(root, path)
+    try:
+        names = () if loader is None else loader.find_globals(source)
+    except UnreadablePickleError as exc:
+        raise ArtifactUnreadableError("", str(exc), path=path) from exc
+    finally:
+        source.close()
+    return replace(
+        source.entry,
+        format=_NO_FORMAT if loader is None else loader.name,
+        globals=names,
+        libraries={} if loader is None else installed_versions(loader.libraries),
+        version=before and before.version,
+        golden=before and before.golden,
+    )
+
+
+def _report(before: LockFile, after: LockFile) -> LockReport:
+    old, new = before.entries, after.entries
+    return LockReport(
+        lock=after,
+        added=tuple(new[path] for path in new if path not in old),
+        changed=tuple(
+            (old[path], new[path]) for path in new if path in old and old[path] != new[path]
+        ),
+        removed=tuple(old[path] for path in old if path not in new),
+    )

@@ -1,0 +1,116 @@
+"""joblib files and plain pickles: sklearn pipelines above all. Every global passes the gate."""
+
+from __future__ import annotations
+
+import pickle
+from typing import BinaryIO
+
+from loadonce.artifacts import Source
+from loadonce.errors import ArtifactNotLockedError, MissingExtraError
+from loadonce.loaders import streams
+from loadonce.loaders.base import Loader
+from loadonce.loaders.gate import Gate, SlowGatedUnpickler, unpickler
+from loadonce.loaders.inert import collect_globals
+
+_WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+_MIN_JOBLIB = (1, 6)
+# What compressed trees and numbers were seen to grow by; a stream does not say.
+_COMPRESSED_GROWTH = 8
+
+
+def read(source: Source) -> object:
+    """Unpickle, resolving only the globals of the lock entry.
+
+    Whether arrays stand between the opcodes, as joblib writes them, is told by the lock entry (it then
+    lists joblib's array wrapper), not by the bytes: without them the faster unpickler will do.
+    """
+    if source.entry.format != LOADER.name:
+        raise _not_locked_as_pickle(source)
+    gate = Gate(source.name, source.entry.globals)
+    file = streams.open_stream(source)
+    if _WRAPPER not in source.entry.globals:
+        return unpickler(file, gate).load()
+    _require_joblib(source.name)
+    return JoblibUnpickler(file, gate).load()
+
+
+def find_globals(source: Source) -> tuple[str, ...]:
+    """What the stream would import, found without importing it."""
+    return collect_globals(streams.open_stream(source))
+
+
+def estimate(source: Source) -> int:
+    """Arrays dominate, and take what they take in the file; objects take a few times as much."""
+    return source.size * (_COMPRESSED_GROWTH if streams.compression(source) else 2)
+
+
+class JoblibUnpickler(SlowGatedUnpickler):
+    """Reads joblib's format: after the BUILD of an array wrapper the array's own bytes follow.
+
+    joblib before 1.6 read arrays of objects by a plain `pickle.load`, which no `find_class` of the
+    outer unpickler ever saw. Here that nested stream has its own unpickler behind the same gate.
+    joblib's even older format, which names other files to read, is not supported on purpose.
+    """
+
+    # What joblib's wrapper asks of the unpickler it is given.
+    mmap_mode = None
+
+    def __init__(self, file: BinaryIO, gate: Gate) -> None:
+        import numpy as np
+        from joblib.numpy_pickle import NumpyArrayWrapper
+
+        super().__init__(file, gate)
+        self.np = np
+        self.file_handle = file
+        self._wrapper = NumpyArrayWrapper
+
+    def load_build(self) -> None:
+        super().load_build()
+        wrapper = self.stack[-1]
+        if type(wrapper) is not self._wrapper:
+            return
+        if wrapper.dtype.hasobject:
+            self.stack[-1] = unpickler(self.file_handle, self._gate).load()
+        else:
+            self.stack[-1] = wrapper.read_array(self, ensure_native_byte_order=True)
+
+    dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}  # noqa: RUF012
+
+
+def _require_joblib(path: str) -> None:
+    from loadonce.artifacts.libraries import installed_version
+
+    version = installed_version("joblib") or "0"
+    if tuple(int(part) for part in version.split(".")[:2]) < _MIN_JOBLIB:
+        raise MissingExtraError(
+            "",
+            "reading joblib files safely needs joblib 1.6 or newer",
+            path=path,
+            found=f"joblib {version}",
+            hint="pip install 'loadonce[sklearn]'",
+        )
+
+
+def _not_locked_as_pickle(source: Source) -> ArtifactNotLockedError:
+    return ArtifactNotLockedError(
+        "",
+        "its lock entry does not say which globals it may use, because it was locked as another format",
+        path=source.name,
+        expected="format joblib",
+        found=f"format {source.entry.format or 'unknown'}",
+        hint="give it a suffix of .joblib or .pkl and run `loadonce lock DIR`",
+    )
+
+
+LOADER = Loader(
+    name="joblib",
+    aliases=("pickle",),
+    read=read,
+    suffixes=(".joblib", ".pkl", ".pickle"),
+    extra="sklearn",
+    modules=("joblib",),
+    libraries=("joblib",),
+    holds_gil=True,
+    estimate=estimate,
+    find_globals=find_globals,
+)
