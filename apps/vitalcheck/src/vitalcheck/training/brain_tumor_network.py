@@ -97,9 +97,10 @@ class Ensemble(nn.Module):
         self.temperature = temperature
 
     def forward(self, image: Tensor) -> Tensor:
-        views = (image, image.flip(3))
-        logits = [network(view) for network in self.networks for view in views]
-        return torch.softmax(torch.stack(logits) / self.temperature, 2).mean(0)
+        views = torch.cat([image, image.flip(3)])
+        logits = torch.stack([network(views) for network in self.networks])
+        shares = torch.softmax(logits / self.temperature, 2).mean(0)
+        return shares.view(2, -1, len(LABELS)).mean(0)
 
 
 def build(recipe: Recipe, seed: int) -> Network:
@@ -125,11 +126,11 @@ def fit(
     average = Network(recipe.widths)
     average.load_state_dict(network.state_dict())
     optimizer = _optimizer(network, recipe)
-    batches = len(images) // recipe.batch_size
-    steps, step = batches * recipe.epochs, 0
+    size = min(recipe.batch_size, len(images))
+    steps, step = len(images) // size * recipe.epochs, 0
     for _ in range(recipe.epochs):
         network.train()
-        for rows in _batches(len(images), recipe.batch_size, chance):
+        for rows in _batches(len(images), size, chance):
             _set_rate(optimizer, recipe.learning_rate * schedule(step / steps))
             inputs, targets = augment(images[rows], chance), soften(labels[rows], recipe)
             inputs, targets = mix(inputs, targets, recipe.mixup, chance)
