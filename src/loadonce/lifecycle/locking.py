@@ -32,7 +32,7 @@ def read_lock(root: Path, origin: ArtifactOrigin, *, is_development: bool) -> Lo
     for path in _files_of(root, origin):
         if path not in lock.entries and (root / path).is_file():
             loader = origin.loader if isinstance(origin.loader, str) else None
-            lock = lock.with_entry(lock_file(root, path, loader=loader))
+            lock = lock.with_entry(lock_file(root, path, format=loader))
             logger.warning("development: locked %s on first use in %s", path, root / LOCK_NAME)
     if set(lock.entries) != known:
         lock.write(root)

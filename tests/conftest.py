@@ -1,0 +1,52 @@
+"""Fixtures for the whole suite."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loadonce import lock_directory
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="run the large sizes too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--nightly"):
+        return
+    skip = pytest.mark.skip(reason="large; run with --nightly")
+    for item in items:
+        if "nightly" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests (marked anyio) run on asyncio, as uvicorn does."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine leaks into a test."""
+    for name in os.environ:
+        if name.startswith("LOADONCE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Callable[..., Path]:
+    """`locked(a=b"...", b="...")` writes files a.bin, b.bin, locks them and returns their root."""
+
+    def write(**files: bytes | str) -> Path:
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            (tmp_path / f"{name}.bin").write_bytes(data)
+        lock_directory(tmp_path)
+        return tmp_path
+
+    return write
