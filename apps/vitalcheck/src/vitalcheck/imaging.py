@@ -34,6 +34,7 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIGNATURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _THUMB: Final = 64
 _FRAME: Final = 2
 _PROBLEMS: Final = {
@@ -127,7 +128,8 @@ def decode(data: bytes) -> Image.Image:
     except ImageRefusedError:
         raise
     except UnidentifiedImageError as exc:
-        raise ImageRefusedError("not_png_or_jpeg") from exc
+        known = data.startswith(_SIGNATURES)
+        raise ImageRefusedError("damaged" if known else "not_png_or_jpeg") from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise ImageRefusedError("too_many_pixels") from exc
     except Exception as exc:

@@ -1,8 +1,8 @@
 """Training the brain-tumour network: cross-validation, calibration, one ONNX file, card facts.
 
 The networks of the five folds are the model: each judges in cross-validation the pictures it
-never saw, and the shipped graph averages all five. So the card's numbers cost no second training, and
-are those of one network, a cautious estimate for the mean of five.
+never saw, and the shipped graph averages all five. So the card's numbers cost no second training;
+they are those of one network, a cautious estimate for the mean of five.
 """
 
 from __future__ import annotations

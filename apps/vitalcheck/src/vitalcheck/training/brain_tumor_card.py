@@ -27,11 +27,11 @@ LIMITS = (
     "glioma files are 512x512, no no_tumor file is. Size, padding and scaling blur are removed "
     "before the network, and the shortcut checks measure what is left.",
     "no_tumor pictures come from other scanners and sequences (some FLAIR or T2, at least one "
-    "looks like CT) and nearly all are axial; tumour pictures are T1 with contrast in three planes. "
-    "Part of what separates tumour from none here is therefore the sequence, not the tumour.",
+    "looks like CT) and nearly all are axial; tumour pictures are T1 with contrast in three "
+    "planes. So part of what separates tumour from none here is the sequence, not the tumour.",
     "The pictures carry no patient numbers: slices of one patient can lie on both sides of a "
-    f"split, so every score is optimistic. Pictures alike (correlation above {ALIKE}, mirror images "
-    "included) were kept on one side.",
+    f"split, so every score is optimistic. Pictures alike (correlation above {ALIKE}, mirror "
+    "images included) were kept on one side.",
     "One slice is judged, not a scan. A slice without visible tumour from a patient with one, "
     "another kind of lesion, a picture of another organ or of no head at all still gets one of the "
     "four labels, sometimes a confident one.",
