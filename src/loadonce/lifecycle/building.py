@@ -48,7 +48,8 @@ class Lanes:
 
     def of(self, origin: ArtifactOrigin) -> asyncio.Semaphore:
         """The lane for this artifact."""
-        return self.holding if any(_holds_gil(part) for part in _parts(origin)) else self.releasing
+        holds = any(loader.holds_gil for loader in _parts(origin))
+        return self.holding if holds else self.releasing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Builder:
         assert isinstance(origin, ArtifactOrigin)
         self._announce(slot, "verifying")
         with _translated(slot):
+            _parts(origin)  # an unknown format or a missing extra is told before anything is read
             source = await run_in_thread(
                 lambda: read_verified(root, origin.path, lock), f"verify-{slot.name}"
             )
@@ -251,10 +253,6 @@ def _parts(origin: ArtifactOrigin) -> list[Loader]:
     return [find(origin.loader, path) for path in _named_paths(origin).values()]
 
 
-def _holds_gil(loader: Loader) -> bool:
-    return loader.holds_gil
-
-
 def _closer(slot: Slot[Any], version: Version[Any]) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         box = version.take()
@@ -304,7 +302,9 @@ class _translated:  # reads as a statement: `with _translated(slot)`
         path = origin.shown_path if isinstance(origin, ArtifactOrigin) else ""
         if isinstance(error, ModelError):
             error.about(self._slot.name, path)
-        elif isinstance(error, Exception) and not isinstance(error, LoadOnceError):
+        elif isinstance(error, LoadOnceError):
+            raise LoaderFailedError(self._slot.name, str(error), path=path) from error
+        elif isinstance(error, Exception):
             raise LoaderFailedError(
                 self._slot.name,
                 f"loading raised {type(error).__name__}: {error}",

@@ -21,7 +21,7 @@ def missing_from(declared: object, value: object) -> str:
     if origin is Union or type(declared).__name__ == "UnionType":
         reasons = [missing_from(option, value) for option in get_args(declared)]
         return "" if "" in reasons else reasons[0]
-    if not isinstance(origin, type) or origin is object:
+    if not isinstance(origin, type) or origin in (object, Any):
         return ""
     if is_protocol(origin):
         members = sorted(get_protocol_members(origin))

@@ -84,15 +84,22 @@ async def _generated(generator: AsyncIterator[Any]) -> AsyncIterator[Any]:
 @asynccontextmanager
 async def _in_thread(name: str, manager: AbstractContextManager[Any]) -> AsyncIterator[Any]:
     thread = WorkerThread(f"resource-{name}")
+    entered: list[Any] = []
+
+    def leave() -> None:
+        # Runs after entering, in the same thread: what was entered is left even if the wait for
+        # it was cancelled.
+        if entered:
+            entered.clear()
+            manager.__exit__(None, None, None)
+
     try:
-        value = await thread.submit(manager.__enter__)
-        try:
-            yield value
-        finally:
-            del value
-            await asyncio.shield(thread.submit(lambda: manager.__exit__(None, None, None)))
+        await thread.submit(lambda: entered.append(manager.__enter__()))
+        yield entered[0]
     finally:
+        leaving = thread.submit(leave)
         thread.close()
+        await asyncio.shield(leaving)
 
 
 def _pass_on(task: asyncio.Task[None], entered: asyncio.Future[Any]) -> None:

@@ -54,5 +54,7 @@ def estimate(declaration: Declaration, source: Source) -> int:
     origin = declaration.origin
     if not isinstance(origin, ArtifactOrigin) or callable(origin.loader):
         return source.size
-    parts = source.files.values() or (source,)
+    if isinstance(origin.path, str):
+        return find(origin.loader, origin.path).memory_estimate(source)
+    parts = source.files.values()
     return sum(find(origin.loader, part.name).memory_estimate(part) for part in parts)

@@ -70,8 +70,7 @@ class Manager:
             StartupError: a required model failed; whatever was opened is closed again.
         """
         for slot in self._slots:
-            slot.open_engine()
-            slot.manager = self
+            slot.begin(self)
             self._announce(slot, "declared")
         try:
             await self._load_for_startup()
@@ -357,11 +356,7 @@ class Manager:
             else:
                 await self._close(slot, version)
         for slot in self._slots:
-            if slot.engine is not None:
-                await slot.engine.close()
-            slot.engine = None
-            slot.manager = None
-            slot.attempt = None
+            await slot.end()
         if self._settings.freeze:
             gc.unfreeze()
 

@@ -54,6 +54,7 @@ class Slot(Generic[T]):
         self.failures = 0
         self.retry_at: float | None = None
         self.has_been_asked_for = declaration.when != "first_use"
+        self._number = 0
         self._overrides: list[Version[T]] = []
 
     def __repr__(self) -> str:
@@ -104,8 +105,8 @@ class Slot(Generic[T]):
 
     def next_version(self) -> Version[T]:
         """A new PENDING version."""
-        number = self.latest.number + 1 if self.latest is not None else 1
-        self.latest = Version(self.name, number)
+        self._number += 1
+        self.latest = Version(self.name, self._number)
         return self.latest
 
     def acquire(self) -> Version[T]:
@@ -133,8 +134,13 @@ class Slot(Generic[T]):
             return FailedError(self.name, "the model failed to load", retry_after=wait)
         return NotReadyError(self.name, f"the model is {self.state}", retry_after=_SOON)
 
-    def open_engine(self) -> None:
-        """Make the engine that runs this model's calls."""
+    def begin(self, manager: Manager) -> None:
+        """The registry starts: nothing of an earlier run counts, calls have an engine."""
+        self.manager = manager
+        self.latest = None
+        self.failures = 0
+        self.retry_at = None
+        self.has_been_asked_for = self.declaration.when != "first_use"
         declared = self.declaration
         self.engine = Engine(
             self.name,
@@ -145,6 +151,14 @@ class Slot(Generic[T]):
             max_queue=declared.max_queue,
             timeout=declared.timeout,
         )
+
+    async def end(self) -> None:
+        """The registry has stopped: refuse what still comes."""
+        if self.engine is not None:
+            await self.engine.close()
+        self.engine = None
+        self.manager = None
+        self.attempt = None
 
     def running_engine(self) -> Engine:
         """The engine; one that runs inline for an overridden model of a registry not running."""

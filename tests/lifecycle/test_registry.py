@@ -1,0 +1,665 @@
+"""A registry: declared without I/O, started as a whole or not at all, closed in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadonce import (
+    ConfigurationError,
+    Golden,
+    Handle,
+    LoadOnceError,
+    Model,
+    NotReadyError,
+    NotRunningError,
+    Registry,
+    Source,
+    StartupError,
+    State,
+    artifact,
+    registries,
+    resource,
+)
+
+pytestmark = pytest.mark.anyio
+
+Locked = Callable[..., Path]
+log: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _empty_log() -> None:
+    log.clear()
+
+
+def text(source: Source) -> str:
+    log.append(f"load {source.name}")
+    return bytes(source.data).decode()
+
+
+def fail(source: Source) -> str:
+    raise ValueError(f"cannot read {source.size} bytes")
+
+
+def pool() -> Iterator[str]:
+    log.append("open pool")
+    yield "pool"
+    log.append("close pool")
+
+
+class Two(Registry):
+    a: Model[str] = artifact("a.bin", loader=text)
+    b: Model[str] = artifact("b.bin", loader=text, close=lambda value: log.append(f"close {value}"))
+    joined: Model[str] = resource(lambda a, b: _joined(a, b), a, b)
+
+
+@asynccontextmanager
+async def _joined(a: str, b: str) -> AsyncIterator[str]:
+    log.append("open joined")
+    yield a + b
+    log.append("close joined")
+
+
+async def test_declaring_does_no_io() -> None:
+    models = Two(root="/nowhere")
+    assert models.a.state is State.PENDING
+    assert repr(models) == "<Two: a PENDING, b PENDING, joined PENDING>"
+    assert repr(models.a) == "<Model a PENDING>"
+    assert len(models) == 3
+    assert models["a"] is models.a
+    assert models in registries()
+    with pytest.raises(NotRunningError, match="Two is not running"):
+        models.a.slot.acquire()
+    with pytest.raises(NotRunningError):
+        await models.a.reload()
+    with pytest.raises(NotRunningError):
+        models.a.run(len)
+
+
+async def test_loads_all_serves_and_closes_in_reverse_order(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    async with models.running():
+        assert [model.state for model in models] == [State.READY] * 3
+        async with models.joined.lease() as handle:
+            assert handle.value == "AB"
+            assert (handle.name, handle.version, handle.sha256) == ("joined", "", "")
+        async with models.a.lease() as other:
+            assert other.version == other.sha256[:12]
+            assert await other.run(len) == 1
+            assert "1 lease" in repr(other)
+        status = models.a.status()
+        assert (status.bytes_on_disk, status.error, status.path) == (1, "", "a.bin")
+        assert models.readiness().is_ready
+        log.append("--")
+    assert log[-3:] == ["--", "close joined", "close B"]
+    assert not models.readiness().is_started
+    assert models.a.slot.engine is None
+
+
+async def test_an_instance_runs_again_after_it_ended(locked: Locked) -> None:
+    models = Two(root=lambda: locked(a="A", b="B"))
+    for _ in range(2):
+        async with models.running():
+            assert models.joined.state is State.READY
+    assert log.count("load a.bin") == 2
+
+
+async def test_two_instances_of_one_class_share_nothing(tmp_path: Path, locked: Locked) -> None:
+    root = locked(a="A", b="B")
+    one, two = Two(root=root), Two(root=root)
+    async with one.running():
+        assert two.a.state is State.PENDING
+        async with two.running(), one.a.lease() as first, two.a.lease() as second:
+            assert first is not second
+        assert one.a.state is State.READY
+
+
+async def test_entered_twice_on_one_loop_it_is_shared(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    async with models.running():
+        async with models.running():
+            pass
+        assert models.a.state is State.READY
+    assert log.count("load a.bin") == 1
+
+
+async def test_on_another_loop_it_is_refused(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    async with models.running():
+
+        def elsewhere() -> None:
+            with models.loaded():
+                raise AssertionError("unreachable")
+
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            await asyncio.to_thread(elsewhere)
+
+
+def test_outside_fastapi_a_plain_with_will_do(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    with models.loaded() as running:
+        assert running is models
+        assert running.joined.run(len) == 2
+        assert running.a.run(str.replace, "A", "x") == "x"
+        seen: list[str] = []
+        threading.Thread(target=lambda: seen.append(running.a.run(str.lower))).run()
+        assert seen == ["a"]
+    assert log[-1] == "close B"
+
+
+async def test_and_an_async_one(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    async with models.loaded() as running, running.a.lease() as handle:
+        with pytest.raises(ConfigurationError, match="event loop"):
+            running.a.run(len)
+        with pytest.raises(ConfigurationError, match="event loop"):
+            handle.run_sync(len)
+        assert await asyncio.to_thread(handle.run_sync, len) == 1
+
+
+# -- failing fast ------------------------------------------------------------------------------
+
+
+async def test_failed_artifacts_are_reported_together_before_anything_is_loaded(
+    locked: Locked,
+) -> None:
+    class Bad(Two):
+        c: Model[str] = artifact("c.bin", loader=text)
+
+    root = locked(a="A", b="B", c="C")
+    (root / "a.bin").write_bytes(b"x")
+    (root / "c.bin").unlink()
+    models = Bad(root=root)
+    with pytest.raises(StartupError) as caught:
+        async with models.running():
+            raise AssertionError("unreachable")
+    assert [failure.model for failure in caught.value.failures] == ["a", "c"]  # type: ignore[attr-defined]
+    assert "2 models failed" in str(caught.value)
+    assert log == []
+    assert models.a.state is State.FAILED
+    with pytest.raises(NotRunningError):
+        models.a.slot.acquire()
+
+
+async def test_a_failure_while_loading_closes_what_was_opened(locked: Locked) -> None:
+    class Bad(Registry):
+        pool: Model[str] = resource(pool)
+        a: Model[str] = artifact("a.bin", loader=text)
+        bad: Model[str] = artifact("b.bin", loader=fail)
+
+    models = Bad(root=locked(a="A", b="B"))
+    with pytest.raises(StartupError, match="ValueError: cannot read 1 bytes") as caught:
+        async with models.running():
+            raise AssertionError("unreachable")
+    assert len(caught.value.failures) == 1
+    assert set(caught.value.known_good) == {"pool", "a"}
+    assert log[-1] == "close pool"
+    assert repr(models.bad).startswith("<Model bad <Version bad@1 FAILED: model 'bad' (b.bin)")
+
+
+async def test_a_failure_does_not_wait_for_a_loader_that_sleeps(locked: Locked) -> None:
+    release = threading.Event()
+
+    class Bad(Registry):
+        slow: Model[str] = artifact("a.bin", loader=lambda _source: str(release.wait(30)))
+        bad: Model[str] = artifact("b.bin", loader=fail)
+
+    started = time.monotonic()
+    with pytest.raises(StartupError):
+        async with Bad(root=locked(a="A", b="B")).running():
+            raise AssertionError("unreachable")
+    assert time.monotonic() - started < 5
+    release.set()
+
+
+async def test_an_optional_model_may_be_missing(locked: Locked) -> None:
+    class Optional(Registry):
+        a: Model[str] = artifact("a.bin", loader=text)
+        gone: Model[str] = artifact("gone.bin", loader=text, required=False)
+        made: Model[str] = resource(lambda gone: pool(), gone, required=False)
+
+    models = Optional(root=locked(a="A"))
+    async with models.running():
+        found = models.readiness()
+        assert (found.is_ready, found.is_degraded) == (True, True)
+        with pytest.raises(LoadOnceError, match="failed to load") as caught:
+            models.gone.slot.acquire()
+        assert caught.value.retry_after is None  # type: ignore[attr-defined]
+        assert "needs model 'gone'" in models.made.status().error
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"loader": lambda source: 1}, "expected: str"),
+        ({"loader": text, "warmup": lambda value: 1 / 0}, "warm-up call raised ZeroDivisionError"),
+        ({"loader": text, "golden": lambda value: value == "B"}, "golden example"),
+        ({"loader": text, "golden": Golden("upper", None, "B")}, "TypeError"),
+        ({"loader": lambda source: time.sleep(30), "load_timeout": 0.05}, "within 0.05 s"),
+        ({"loader": fail}, "ValueError"),
+        ({"loader": None}, "no loader"),
+    ],
+)
+async def test_each_step_of_a_load_can_stop_the_start(
+    locked: Locked, options: dict[str, Any], told: str
+) -> None:
+    class One(Registry):
+        a: Model[str] = artifact("a.bin", **options)
+
+    with pytest.raises(StartupError) as caught:
+        async with One(root=locked(a="A")).running():
+            raise AssertionError("unreachable")
+    assert told in str(caught.value)
+    assert "model 'a' (a.bin)" in str(caught.value)
+
+
+async def test_async_loaders_warmups_and_checks_work_too(locked: Locked) -> None:
+    async def load(source: Source) -> str:
+        await asyncio.sleep(0)
+        return bytes(source.data).decode()
+
+    async def check(value: str) -> bool:
+        await asyncio.sleep(0)
+        return value == "A"
+
+    class One(Registry):
+        a: Model[str] = artifact("a.bin", loader=load, warmup=check, golden=check)  # type: ignore[arg-type]
+
+    async with One(root=locked(a="A")).running():
+        pass
+
+
+async def test_what_cannot_fit_the_memory_is_refused_before_it_is_loaded(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", "1KiB")
+    with pytest.raises(StartupError, match=r"2\.0 KiB needed .*1\.0 KiB available"):
+        async with Two(root=locked(a="A" * 1024, b="B" * 1024)).running():
+            raise AssertionError("unreachable")
+    assert log == []
+
+
+async def test_cancelling_the_start_closes_what_was_opened(locked: Locked) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def sleep(source: Source) -> str:
+        begun.set()
+        release.wait(30)
+        return ""
+
+    class Slow(Registry):
+        pool: Model[str] = resource(pool)
+        slow: Model[str] = artifact("a.bin", loader=sleep)
+
+    models = Slow(root=locked(a="A"))
+    assert not models.cancel_start()
+
+    async def run() -> None:
+        async with models.running():
+            raise AssertionError("unreachable")
+
+    for cancel in ("start", "task"):
+        log.clear()
+        begun.clear()
+        task = asyncio.create_task(run())
+        assert await asyncio.to_thread(begun.wait, 5)
+        assert models.readiness().is_started is False
+        if cancel == "start":
+            assert models.cancel_start()
+        else:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert log == ["open pool", "close pool"], cancel
+        release.set()
+        release.clear()
+
+
+# -- loading later -----------------------------------------------------------------------------
+
+
+async def test_a_background_model_does_not_hold_up_the_start(locked: Locked) -> None:
+    release = threading.Event()
+
+    def slow(source: Source) -> str:
+        release.wait(10)
+        return "late"
+
+    class Late(Registry):
+        a: Model[str] = artifact("a.bin", loader=text)
+        late: Model[str] = artifact("b.bin", loader=slow, when="background")
+
+    models = Late(root=locked(a="A", b="B"))
+    async with models.running():
+        assert models.a.state is State.READY
+        assert not models.readiness().is_ready
+        with pytest.raises(NotReadyError) as caught:
+            async with models.late.lease():
+                raise AssertionError("unreachable")
+        assert caught.value.retry_after == 1
+        release.set()
+        await _until(lambda: models.late.state is State.READY)
+        assert models.readiness().is_ready
+
+
+async def test_a_background_model_that_failed_is_tried_again(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def flaky(source: Source) -> str:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise ValueError("not yet")
+        return "at last"
+
+    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: 0.01 * failures)
+
+    class Late(Registry):
+        late: Model[str] = artifact("a.bin", loader=flaky, when="background")
+
+    models = Late(root=locked(a="A"))
+    async with models.running():
+        await _until(lambda: models.late.state is State.FAILED)
+        with pytest.raises(LoadOnceError) as caught:
+            models.late.slot.acquire()
+        assert caught.value.retry_after == 1  # type: ignore[attr-defined]
+        await _until(lambda: models.late.state is State.READY)
+    assert len(attempts) == 3
+
+
+async def test_first_use_loads_once_however_many_ask_together(locked: Locked) -> None:
+    def slow(source: Source) -> str:
+        time.sleep(0.05)
+        return text(source)
+
+    class Lazy(Registry):
+        lazy: Model[str] = artifact("a.bin", loader=slow, when="first_use")
+
+    models = Lazy(root=locked(a="A"))
+    async with models.running():
+        assert models.readiness().is_ready
+        assert log == []
+
+        async def use() -> str:
+            async with models.lazy.lease() as handle:
+                return handle.value
+
+        assert await asyncio.gather(*(use() for _ in range(20))) == ["A"] * 20
+        assert log == ["load a.bin"]
+
+
+async def test_first_use_that_failed_waits_before_it_tries_again(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lazy(Registry):
+        lazy: Model[str] = artifact("gone.bin", loader=text, when="first_use")
+
+    models = Lazy(root=locked(a="A"))
+    async with models.running():
+        for _ in range(2):
+            with pytest.raises(LoadOnceError, match="failed to load"):
+                async with models.lazy.lease():
+                    raise AssertionError("unreachable")
+        assert models.lazy.slot.failures == 1
+        assert not models.readiness().is_ready
+        models.lazy.slot.retry_at = 0.0
+        with pytest.raises(LoadOnceError, match="failed to load"):
+            async with models.lazy.lease():
+                raise AssertionError("unreachable")
+        assert models.lazy.slot.failures == 2
+
+
+async def test_a_resource_brings_up_what_it_needs(locked: Locked) -> None:
+    class Lazy(Registry):
+        lazy: Model[str] = artifact("a.bin", loader=text, when="first_use")
+        made: Model[str] = resource(_shouted, lazy)
+
+    models = Lazy(root=locked(a="a"))
+    async with models.running():
+        assert models.made.status().state is State.READY
+        assert models.lazy.state is State.READY
+
+
+def _shouted(value: str) -> Iterator[str]:
+    yield value.upper()
+
+
+# -- reload ------------------------------------------------------------------------------------
+
+
+async def test_reload_serves_new_requests_the_new_version_and_lets_old_ones_finish(
+    locked: Locked,
+) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    async with models.running():
+        async with models.b.lease() as old, models.joined.lease() as joined:
+            locked(a="A", b="B2")
+            await models.b.reload()
+            assert old.value == "B"
+            assert joined.value == "AB"
+            async with models.b.lease() as new, models.joined.lease() as rejoined:
+                assert new.value == "B2"
+                assert rejoined.value == "AB2"
+                assert new.version != old.version
+            assert "close B" not in log
+            old.renew()
+            assert old.value == "B2"
+        await _until(lambda: "close B" in log and "close joined" in log)
+        assert await _result(models.b) == "B2"
+
+
+async def _result(model: Model[str]) -> str:
+    async with model.lease() as handle:
+        return handle.value
+
+
+@pytest.mark.parametrize("fault", ["corrupt", "missing", "dependent"])
+async def test_a_failed_reload_keeps_the_old_version(locked: Locked, fault: str) -> None:
+    broken: list[bool] = []
+
+    def picky(value: str) -> Iterator[str]:
+        if broken:
+            raise ValueError("no")
+        yield value
+        log.append("close picky")
+
+    class Some(Registry):
+        a: Model[str] = artifact("a.bin", loader=text)
+        made: Model[str] = resource(picky, a)
+
+    root = locked(a="A")
+    models = Some(root=root)
+    async with models.running():
+        if fault == "corrupt":
+            (root / "a.bin").write_bytes(b"x")
+        elif fault == "missing":
+            (root / "a.bin").unlink()
+        else:
+            broken.append(True)
+        with pytest.raises(LoadOnceError):
+            await models.a.reload()
+        assert await _result(models.a) == "A"
+        assert await _result(models.made) == "A"
+        assert models.readiness().is_ready
+        failed = models.made if fault == "dependent" else models.a
+        assert failed.status().error
+        assert failed.state is State.READY
+        broken.clear()
+        locked(a="A2")
+        await models.a.reload()
+        assert await _result(models.made) == "A2"
+        assert models.a.status().error == ""
+
+
+async def test_concurrent_reloads_share_one_load(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    async with models.running():
+        log.clear()
+        await asyncio.gather(*(models.a.reload() for _ in range(4)))
+        assert log.count("load a.bin") == 1
+
+
+async def test_a_lease_that_never_ends_is_bounded(
+    locked: Locked, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Short(Registry):
+        a: Model[str] = artifact("a.bin", loader=text, drain_timeout=0.05)
+
+    models = Short(root=locked(a="A"))
+    async with models.running(), models.a.lease() as handle:
+        await models.a.reload()
+        await _until(lambda: "still held" in caplog.text)
+        await asyncio.sleep(0.05)
+        with pytest.raises(NotReadyError, match="unloaded"):
+            _ = handle.value
+
+
+async def test_reload_during_shutdown_is_refused(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    async with models.running():
+        manager = models.a.slot.manager
+        assert manager is not None
+        manager.is_stopping = True
+        with pytest.raises(NotReadyError, match="shutting down"):
+            await models.a.reload()
+        models.a.slot.current, current = None, models.a.slot.current
+        with pytest.raises(NotReadyError, match="shutting down"):
+            async with models.a.lease():
+                raise AssertionError("unreachable")
+        models.a.slot.current = current
+
+
+async def test_stopping_waits_for_leases_and_calls_in_flight(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    running = models.running()
+    await running.__aenter__()
+    release = threading.Event()
+    lease = models.a.lease()
+    handle: Handle[str] = await lease.__aenter__()
+    call = asyncio.create_task(handle.run(lambda value: release.wait(10)))
+    await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(running.__aexit__(None, None, None))
+    await asyncio.sleep(0.05)
+    assert not stopping.done()
+    release.set()
+    assert await call is True
+    await lease.__aexit__()
+    await stopping
+    assert models.a.slot.latest is not None
+    assert models.a.slot.latest.state is State.UNLOADED
+
+
+async def test_a_close_that_raises_is_told_and_stops_nothing(
+    locked: Locked, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Bad(Registry):
+        first: Model[str] = resource(pool)
+        a: Model[str] = artifact("a.bin", loader=text, close=lambda value: 1 / 0)
+
+    models = Bad(root=locked(a="A"))
+    async with models.running():
+        pass
+    assert "closing raised" in caplog.text
+    assert log[-1] == "close pool"
+
+
+async def test_stopping_while_an_old_version_drains_closes_it_too(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    running = models.running()
+    await running.__aenter__()
+    lease = models.b.lease()
+    await lease.__aenter__()
+    await models.b.reload()
+    stopping = asyncio.create_task(running.__aexit__(None, None, None))
+    await asyncio.sleep(0.05)
+    await lease.__aexit__()
+    await stopping
+    assert log.count("close B") == 2
+
+
+# -- overrides ---------------------------------------------------------------------------------
+
+
+async def test_an_override_before_the_start_never_opens_the_file(tmp_path: Path) -> None:
+    class One(Registry):
+        a: Model[str] = artifact("gone.bin", loader=text)
+
+    models = One(root=tmp_path)
+    with models.a.override("stub"):
+        assert models.a.run(str.upper) == "STUB"
+        async with models.running(), models.a.lease() as handle:
+            assert handle.value == "stub"
+            assert handle.version == "override"
+            with models.a.override("inner"):
+                assert await _result(models.a) == "inner"
+            assert await _result(models.a) == "stub"
+    assert log == []
+
+
+async def test_an_override_works_without_a_running_registry(tmp_path: Path) -> None:
+    models = Two(root=tmp_path)
+    with models.a.override("stub"):
+        async with models.a.lease() as handle:
+            assert await handle.run(str.upper) == "STUB"
+            assert handle.run_sync(str.upper) == "STUB"
+            assert await handle.batch(lambda value, items: [value + i for i in items], "!") == (
+                "stub!"
+            )
+    with pytest.raises(NotRunningError):
+        handle.run_sync(str.upper)
+
+
+# -- declaring ---------------------------------------------------------------------------------
+
+
+def test_declarations_that_cannot_work_are_refused() -> None:
+    for options in (
+        {"threads": 0},
+        {"max_queue": 0},
+        {"max_batch_size": 0},
+        {"threads": 2, "thread_safe": False},
+        {"when": "later"},
+        {"placement": "moon"},
+    ):
+        with pytest.raises(ConfigurationError):
+            artifact("a.bin", **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="method of this name"):
+        type("Bad", (Registry,), {"status": artifact("a.bin")})
+    one: Model[str] = artifact("a.bin")
+    with pytest.raises(ConfigurationError, match="already declared"):
+        _declare(one=one, two=one)
+
+
+def _declare(**models: Model[Any]) -> type[Registry]:
+    try:
+        return type("Bad", (Registry,), dict(models))
+    except RuntimeError as error:  # before Python 3.12 __set_name__'s errors come wrapped
+        raise (error.__cause__ or error) from None
+
+
+def test_a_resource_needs_models_of_its_own_registry() -> None:
+    class Bad(Registry):
+        made: Model[str] = resource(_shouted, Two.a)
+
+    with pytest.raises(ConfigurationError, match="not declared above"):
+        Bad()
+    assert "resource" in Bad.made.declaration.kind
+    with pytest.raises(ConfigurationError, match="taken from the registry class"):
+        Two.a.state
+    assert repr(Two.a) == "<Model a (not bound to a registry instance)>"
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)

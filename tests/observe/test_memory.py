@@ -1,0 +1,75 @@
+"""How much more memory may be taken: the machine's, and each control group's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadonce.observe import memory
+from loadonce.observe.memory import available_bytes, format_bytes, resident_bytes
+
+MIB = 1024**2
+
+
+def tree(base: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = base / name.replace("__", "/").replace("-", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return base
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    return tree(
+        tmp_path / "proc",
+        meminfo=f"MemTotal: 9 kB\nMemAvailable: {100 * 1024} kB\n",
+        self__cgroup="0::/app.slice/me\n",
+    )
+
+
+def test_the_machine_s_figure_where_no_group_limits(proc: Path, tmp_path: Path) -> None:
+    assert available_bytes(proc, tmp_path / "none") == 100 * MIB
+
+
+def test_the_tightest_group_up_to_the_root_counts_less_its_cache(
+    proc: Path, tmp_path: Path
+) -> None:
+    groups = tmp_path / "cgroup"
+    for relative, limit in (("app.slice/me", "max"), ("app.slice", str(50 * MIB))):
+        directory = groups / relative
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "memory.max").write_text(limit)
+        (directory / "memory.current").write_text(str(30 * MIB))
+        (directory / "memory.stat").write_text(f"anon 1\ninactive_file {5 * MIB}\n")
+    assert available_bytes(proc, groups) == 25 * MIB
+
+
+def test_version_1_groups_count_too(tmp_path: Path) -> None:
+    proc = tree(tmp_path / "proc", self__cgroup="3:cpu:/x\n4:memory:/docker/abc\n")
+    groups = tmp_path / "cgroup"
+    own = groups / "memory"  # inside the container its own group is the root of the hierarchy
+    own.mkdir(parents=True)
+    (own / "memory.limit_in_bytes").write_text(str(10 * MIB))
+    (own / "memory.usage_in_bytes").write_text(str(4 * MIB))
+    assert available_bytes(proc, groups) == 6 * MIB
+    (own / "memory.limit_in_bytes").write_text(str(2**63 - 4096))  # how v1 says "no limit"
+    assert available_bytes(proc, groups) is None
+
+
+def test_nothing_known_is_none(tmp_path: Path) -> None:
+    assert available_bytes(tmp_path, tmp_path) is None
+
+
+def test_this_process_has_some(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert resident_bytes() > 10 * MIB
+    monkeypatch.setattr(memory, "_PROC", tmp_path)
+    assert resident_bytes() == 0
+
+
+def test_sizes_for_people() -> None:
+    sizes = [0, 1023, 1536, 5 * MIB, 3 * 1024**3, 2 * 1024**4]
+    assert [format_bytes(size) for size in sizes] == [
+        *("0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3.0 GiB", "2.0 TiB")
+    ]
