@@ -1,0 +1,58 @@
+"""From a body to the parts of a risk answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from loadonce import Classifier, Handle
+
+from .advice import recommendations
+from .answers import Contributor
+from .cards import Card, Cards
+from .deps import timed
+from .schemas import Profile
+from .scoring import assess, contributors, risk_level
+from .shapley import Case, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RiskAnswer:
+    """The fields of a `Risk` (those to leave out are absent) and the time the model took."""
+
+    data: dict[str, Any]
+    ms: float
+
+
+async def risk_of(
+    handle: Handle[Classifier], cards: Handle[Cards], body: Profile, is_explained: bool
+) -> RiskAnswer:
+    """Ask the model about one row, together with whoever asks at the same time."""
+    card = cards.value[handle.name]
+    answer = await timed(handle.batch(assess, case_of(card, body, is_explained)))
+    explained = explanation(card, body, answer.result)
+    level = risk_level(answer.result.prediction, card.levels)
+    shown: list[Contributor] = explained.get("contributors", [])
+    return RiskAnswer(
+        {
+            "probability": answer.result.prediction,
+            "risk_level": level,
+            **explained,
+            "recommendations": recommendations(level, shown),
+        },
+        answer.ms,
+    )
+
+
+def case_of(card: Card, body: Profile, is_explained: bool) -> Case:
+    """The body as a row of its model, to explain against the card's reference or not at all."""
+    (row,) = card.table.encode([body.row()])
+    return Case(row, card.reference if is_explained else None)
+
+
+def explanation(card: Card, body: Profile, outcome: Outcome) -> dict[str, Any]:
+    """The fields of an `Explained`; empty where no explanation was asked for."""
+    if outcome.effects is None:
+        return {}
+    shown = contributors(card.table, body.row(), outcome.effects)
+    return {"baseline": outcome.baseline, "contributors": shown}

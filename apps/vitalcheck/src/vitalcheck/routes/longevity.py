@@ -1,0 +1,36 @@
+"""Life expectancy of countries."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from loadonce import Handle, Regressor
+from vitalcheck import answers
+from vitalcheck.answers import Envelope
+from vitalcheck.deps import CardsHandle, Explain, Replying, timed
+from vitalcheck.models import models
+from vitalcheck.risks import case_of, explanation
+from vitalcheck.schemas import LifeExpectancy
+from vitalcheck.scoring import estimate
+
+router = APIRouter(prefix="/longevity", tags=["longevity"])
+
+
+@router.post("/life-expectancy", response_model_exclude_unset=True)
+async def life_expectancy(
+    body: LifeExpectancy,
+    model: Annotated[Handle[Regressor], Depends(models.life_expectancy)],
+    cards: CardsHandle,
+    reply: Replying,
+    explain: Explain = True,
+) -> Envelope[answers.LifeExpectancy]:
+    """A country's life expectancy at birth (WHO figures 2000-2016), with a 90 % interval."""
+    card = cards.value[model.name]
+    answer = await timed(model.batch(estimate, case_of(card, body, explain)))
+    years = answer.result.prediction
+    data = answers.LifeExpectancy(
+        years=years,
+        interval=[max(years - card.below, 0.0), years + card.above],
+        **explanation(card, body, answer.result),
+    )
+    return reply(data, model, answer.ms)
