@@ -65,7 +65,7 @@ class Network(Protocol):
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Pixels]
-    ) -> Sequence[Pixels]: ...
+    ) -> Sequence[object]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def to_input(data: bytes) -> Pixels:
 
 def classify(network: Network, images: Sequence[Pixels]) -> list[Reading]:
     """One `Reading` for each prepared picture (`to_input`), computed as one batch."""
-    (rows,) = network.run(["probabilities"], {"image": np.stack(images).astype(np.float32)})
-    return [to_reading(row) for row in rows]
+    (answer,) = network.run(["probabilities"], {"image": np.stack(images).astype(np.float32)})
+    return [to_reading(row) for row in np.asarray(answer, dtype=np.float32)]
 
 
 def to_reading(probabilities: Pixels) -> Reading:

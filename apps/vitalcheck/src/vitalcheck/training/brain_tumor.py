@@ -209,7 +209,12 @@ def _facts(scans: Scans, plan: Plan, seed: int, shares: Floats) -> Facts:
             "groups": len(np.unique(scans.groups)),
             "intervals": f"95 %, {plan.resamples} bootstrap samples of groups",
         },
-        "training": {"seed": seed, "networks": plan.folds, **asdict(plan.recipe)},
+        "training": {
+            "seed": seed,
+            "networks": plan.folds,
+            **asdict(plan.recipe),
+            "widths": list(plan.recipe.widths),
+        },
         "metrics": evaluation.metrics(
             scans.labels, shares, scans.groups, seed=seed, resamples=plan.resamples
         ),
@@ -256,10 +261,10 @@ def _follow(events: queue.SimpleQueue[bool], plan: Plan, report: Report) -> None
 
 def _results(running: list[Future[Fold]]) -> list[Fold]:
     """All folds; the failure that stopped the others, if one did."""
-    failures = [error for error in (f.exception() for f in running) if error is not None]
-    for error in failures:
-        if not isinstance(error, StoppedError):
-            raise error
+    failures = [error for error in (future.exception() for future in running) if error]
+    causes = [error for error in failures if not isinstance(error, StoppedError)]
+    if causes:
+        raise causes[0]
     return [future.result() for future in running]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -123,8 +124,7 @@ def fit(
     `images` is [n, 1, side, side], `labels` [n] with the indices of `LABELS`.
     """
     chance = torch.Generator().manual_seed(seed)
-    average = Network(recipe.widths)
-    average.load_state_dict(network.state_dict())
+    average = deepcopy(network)
     optimizer = _optimizer(network, recipe)
     size = min(recipe.batch_size, len(images))
     steps, step = len(images) // size * recipe.epochs, 0
