@@ -62,13 +62,14 @@ def log_event(event: ModelEvent) -> None:
             "seconds": round(event.seconds, 3),
             "memory_added": event.bytes_in_memory,
         }
-        _log(logging.INFO, "model ready", fields)
+        log_fields(logging.INFO, "model ready", fields)
     elif event.what == "failed":
-        _log(logging.ERROR, "model failed", fields | {"reason": event.error})
+        log_fields(logging.ERROR, "model failed", fields | {"reason": event.error})
     elif event.what == "unloaded":
-        _log(logging.INFO, "model unloaded", fields | {"version": event.version})
+        log_fields(logging.INFO, "model unloaded", fields | {"version": event.version})
 
 
-def _log(level: int, message: str, fields: dict[str, object]) -> None:
+def log_fields(level: int, message: str, fields: dict[str, object]) -> None:
+    """Write one line: a message, and fields that JSON logs keep apart."""
     line = " ".join(f"{name}={value}" for name, value in fields.items())
     logger.log(level, "%s: %s", message, line, extra={"loadonce": fields})
