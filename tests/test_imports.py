@@ -1,0 +1,60 @@
+"""What importing loadonce costs: only what everyone needs; a format's libraries come with its use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+HEAVY = """
+fastapi httptools httpx httpx2 joblib lightgbm numpy onnxruntime pandas prometheus_client
+prompt_toolkit pyarrow pydantic_settings rich safetensors scipy sklearn skops starlette torch typer
+uvicorn uvloop watchfiles xgboost
+""".split()
+MODELS = [name for name in HEAVY if name not in {"fastapi", "starlette"}]
+
+
+def imported_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has after running `code`."""
+    tell = "import json, sys; print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
+    command = [sys.executable, "-W", "error", "-c", f"{code}\n{tell}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return set(names)
+
+
+def heavy(names: set[str], budget: Sequence[str] = HEAVY) -> list[str]:
+    return sorted(names & set(budget))
+
+
+def test_importing_loadonce_imports_nothing_heavy() -> None:
+    """No format's library, no web framework, no terminal toolkit, no settings library."""
+    assert heavy(imported_by("import loadonce")) == []
+
+
+def test_declaring_a_registry_imports_nothing_heavy() -> None:
+    """A registry that is only declared does no work: a type checker's or a test's view of it."""
+    code = (
+        "from loadonce import *\n"
+        "class Models(Registry):\n"
+        "    a: Model[Classifier] = artifact('a.joblib')\n"
+        "    b: Model[object] = table('b.parquet')\n"
+        "models = Models()\n"
+        "repr(models), models.status(), models.readiness()\n"
+    )
+    assert heavy(imported_by(code)) == []
+
+
+@pytest.mark.parametrize("room", ["loadonce.http", "loadonce.testing"])
+def test_the_web_rooms_import_no_models_library(room: str) -> None:
+    """They need FastAPI, nothing else."""
+    assert heavy(imported_by(f"import {room}"), MODELS) == []
+
+
+def test_the_budget_notices_what_is_imported() -> None:
+    """The control: a heavy import is seen."""
+    assert heavy(imported_by("import loadonce, numpy")) == ["numpy"]
