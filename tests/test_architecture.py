@@ -42,9 +42,10 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def long_functions(source: str) -> Iterator[str]:
     """The names of functions whose bodies are longer than the budget."""
     for node in ast.walk(ast.parse(source)):
-        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if is_function and code_lines(node) > MOST_LINES_OF_FUNCTION:
-            yield f"{node.name} ({code_lines(node)} lines)"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = code_lines(node)
+            if lines > MOST_LINES_OF_FUNCTION:
+                yield f"{node.name} ({lines} lines)"
 
 
 def test_rooms_import_only_from_the_rooms_they_may() -> None:

