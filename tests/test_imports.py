@@ -9,8 +9,12 @@ from collections.abc import Sequence
 
 import pytest
 
-HEAVY = ["fastapi", "httptools", "httpx", "httpx2", "joblib", "lightgbm", "numpy", "onnxruntime", "pandas", "prometheus_client", "pyarrow", "pydantic_settings", "rich", "safetensors", "scipy", "sklearn", "skops", "starlette", "torch", "typer", "uvicorn", "uvloop", "watchfiles", "xgboost"]
-MODELS = [name for name in HEAVY if name not in {"fastapi", "starlette"}]
+WEB = ["fastapi", "starlette"]
+MODELS = ["joblib", "lightgbm", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "skops"]
+MODELS += ["safetensors", "sklearn", "torch", "xgboost"]
+TOOLS = ["httpx", "httpx2", "prometheus_client", "pydantic_settings", "rich", "typer", "watchfiles"]
+SERVERS = ["httptools", "uvicorn", "uvloop"]
+HEAVY = [*WEB, *MODELS, *TOOLS, *SERVERS]
 
 
 def imported_by(code: str) -> set[str]:
