@@ -235,6 +235,21 @@ async def test_a_caller_that_leaves_the_queue_costs_no_execution() -> None:
     await engine.close()
 
 
+async def test_a_caller_of_many_that_leaves_takes_all_its_items_along() -> None:
+    engine, gate = make(max_batch_size=2, timeout=None), Gate()
+    first = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    many = asyncio.create_task(engine.batch_many(1, 2, doubled, range(9)))
+    await asyncio.sleep(0)
+    many.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await many
+    gate.release.set()
+    await first
+    await engine.close(1)
+    assert calls == []
+
+
 async def test_leaving_while_it_runs_disturbs_nobody_in_the_same_batch() -> None:
     engine = make()
     begun, release = threading.Event(), threading.Event()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -74,6 +76,10 @@ async def test_declaring_does_no_io() -> None:
     assert repr(models) == "<Two: a PENDING, b PENDING, joined PENDING>"
     assert repr(models.a) == "<Model a PENDING>"
     assert len(models) == 3
+    assert repr(models.a.slot) == "<Slot Two.a PENDING>"
+    assert [status.name for status in models.status()] == ["a", "b", "joined"]
+    models.start_draining()
+    assert not models.readiness().is_ready
     assert models["a"] is models.a
     assert models in registries()
     with pytest.raises(NotRunningError, match="Two is not running"):
@@ -129,6 +135,24 @@ async def test_entered_twice_on_one_loop_it_is_shared(locked: Locked) -> None:
             pass
         assert models.a.state is State.READY
     assert log.count("load a.bin") == 1
+
+
+async def test_whoever_joins_a_start_may_leave_without_stopping_it(locked: Locked) -> None:
+    models = Two(root=locked(a="A", b="B"))
+    ready = asyncio.Event()
+
+    async def run() -> None:
+        async with models.running():
+            await ready.wait()
+
+    first, second = asyncio.create_task(run()), asyncio.create_task(run())
+    await asyncio.sleep(0)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    await _until(lambda: models.readiness().is_ready)
+    ready.set()
+    await first
 
 
 async def test_on_another_loop_it_is_refused(locked: Locked) -> None:
@@ -275,6 +299,33 @@ async def test_async_loaders_warmups_and_checks_work_too(locked: Locked) -> None
 
     async with One(root=locked(a="A")).running():
         pass
+
+
+async def test_a_root_that_cannot_be_told_is_the_user_s_own_error(locked: Locked) -> None:
+    def where() -> str:
+        raise KeyError("MODELS_DIR")
+
+    class One(Registry):
+        a: Model[str] = artifact("a.bin", loader=text, root=where)
+
+    with pytest.raises(KeyError, match="MODELS_DIR"):
+        async with One(root=locked(a="A")).running():
+            raise AssertionError("unreachable")
+    with pytest.raises(KeyError, match="MODELS_DIR"):
+        async with Two(root=where).running():
+            raise AssertionError("unreachable")
+
+
+async def test_a_timeout_of_the_loader_s_own_is_its_own_failure(locked: Locked) -> None:
+    def refuse(source: Source) -> str:
+        raise TimeoutError("upstream")
+
+    class One(Registry):
+        a: Model[str] = artifact("a.bin", loader=refuse)
+
+    with pytest.raises(StartupError, match="TimeoutError: upstream"):
+        async with One(root=locked(a="A")).running():
+            raise AssertionError("unreachable")
 
 
 async def test_what_cannot_fit_the_memory_is_refused_before_it_is_loaded(
@@ -498,6 +549,78 @@ async def test_a_failed_reload_keeps_the_old_version(locked: Locked, fault: str)
         await models.a.reload()
         assert await _result(models.made) == "A2"
         assert models.a.status().error == ""
+
+
+async def test_reload_brings_up_a_model_that_had_failed(locked: Locked) -> None:
+    class Optional(Registry):
+        a: Model[str] = artifact("a.bin", loader=text, required=False)
+
+    root = locked(b="B")
+    models = Optional(root=root)
+    async with models.running():
+        assert models.a.state is State.FAILED
+        locked(a="A")
+        await models.a.reload()
+        assert await _result(models.a) == "A"
+        assert not models.readiness().is_degraded
+
+
+async def test_a_retry_that_comes_after_a_reload_does_nothing(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(Registry):
+        late: Model[str] = artifact("a.bin", loader=text, when="background")
+
+    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: 0.1)
+    models = Late(root=locked(b="B"))
+    async with models.running():
+        await _until(lambda: models.late.state is State.FAILED)
+        locked(a="A")
+        await models.late.reload()
+        await asyncio.sleep(0.15)
+        assert log == ["load a.bin"]
+
+
+class Cycle:
+    def __init__(self, source: Source) -> None:
+        self.me = self
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+async def test_what_a_replaced_version_held_in_cycles_goes_with_it(
+    locked: Locked, freeze: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOADONCE_FREEZE", str(freeze))
+
+    class One(Registry):
+        a: Model[Cycle] = artifact("a.bin", loader=Cycle)
+
+    models = One(root=locked(a="A"))
+    async with models.running():
+        assert (gc.get_freeze_count() > 0) is freeze
+        async with models.a.lease() as handle:
+            old = weakref.ref(handle.value)
+        await models.a.reload()
+        if not freeze:
+            await asyncio.sleep(0.05)
+            gc.collect()
+        await _until(lambda: old() is None)
+
+
+async def test_a_close_that_hangs_is_given_up(
+    locked: Locked, caplog: pytest.LogCaptureFixture
+) -> None:
+    release = threading.Event()
+
+    class One(Registry):
+        a: Model[str] = artifact(
+            "a.bin", loader=text, close=lambda _value: release.wait(30), drain_timeout=0.05
+        )
+
+    async with One(root=locked(a="A")).running():
+        pass
+    assert "closing raised" in caplog.text
+    release.set()
 
 
 async def test_concurrent_reloads_share_one_load(locked: Locked) -> None:

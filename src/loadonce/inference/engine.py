@@ -44,13 +44,15 @@ class _Call:
         self.enqueued = time.monotonic()
         self.timer: asyncio.TimerHandle | None = None
 
-    def settle(self, result: object, error: BaseException | None) -> None:
+    def settle(self, result: object, error: BaseException | None) -> bool:
+        """Give the caller the outcome; False if it has one already, or has left."""
         if self.future.done():
-            return
+            return False
         if error is not None:
             self.future.set_exception(error)
         else:
             self.future.set_result(result)
+        return True
 
     def forget(self) -> None:
         """The caller no longer waits: nothing of this call is left behind."""
@@ -223,10 +225,9 @@ class Engine:
                 call.forget()
 
     def _expire(self, call: _Call, timeout: float) -> None:
-        if not call.future.done():
-            self.statistics.expired += 1
-            where = "running" if call.job.is_running else "queue"
-            call.future.set_exception(DeadlineExceededError(self.name, timeout, where))
+        where = "running" if call.job.is_running else "queue"
+        error = DeadlineExceededError(self.name, timeout, where)
+        self.statistics.expired += call.settle(None, error)
 
     # -- execution ---------------------------------------------------------------------------
 

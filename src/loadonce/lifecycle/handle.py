@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Concatenate, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
 from loadonce.inference.engine import BatchFunction
@@ -149,30 +149,27 @@ class Handle(Generic[T]):
         self._version.release()
 
     async def _run_coroutine(self, coroutine: Awaitable[R]) -> R:
-        timeout = self._slot.declaration.timeout
+        seconds = self._slot.declaration.timeout
+        timeout = asyncio.timeout(seconds)
         try:
-            return await asyncio.wait_for(coroutine, timeout)
+            async with timeout:
+                return await coroutine
         except TimeoutError:
-            if timeout is None:
+            if seconds is None or not timeout.expired():
                 raise
-            raise DeadlineExceededError(self.name, timeout, "running") from None
+            raise DeadlineExceededError(self.name, seconds, "running") from None
 
 
-def run_on_loop(loop: asyncio.AbstractEventLoop, coroutine: Awaitable[R]) -> R:
+def run_on_loop(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, R]) -> R:
     """Run `coroutine` on `loop` from another thread and wait for it."""
-
-    async def awaited() -> R:
-        return await coroutine
-
     try:
         here = asyncio.get_running_loop()
     except RuntimeError:
         here = None
     if here is loop:
-        if inspect.iscoroutine(coroutine):
-            coroutine.close()
+        coroutine.close()
         raise ConfigurationError(
             "a blocking call on the event loop would stop every other request; use `await "
             "handle.run(...)` in async code"
         )
-    return asyncio.run_coroutine_threadsafe(awaited(), loop).result()
+    return asyncio.run_coroutine_threadsafe(coroutine, loop).result()

@@ -48,8 +48,8 @@ class HostedResource:
     async def close(self) -> None:
         """Leave the context manager; raises what it raises."""
         self._leave.set()
-        if self._task is not None:
-            await self._task
+        assert self._task is not None
+        await self._task
 
     async def _host(self, entered: asyncio.Future[Any]) -> None:
         made = self._make()

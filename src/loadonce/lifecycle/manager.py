@@ -14,7 +14,6 @@ from loadonce.artifacts import Source
 from loadonce.errors import (
     InsufficientMemoryError,
     LoaderFailedError,
-    LoadOnceError,
     ModelError,
     NotReadyError,
     StartupError,
@@ -60,6 +59,7 @@ class Manager:
         self._opened: list[tuple[Slot[Any], Version[Any]]] = []
         self._reloads: dict[Slot[Any], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._freezing: asyncio.Future[None] | None = None
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -80,8 +80,7 @@ class Manager:
         for slot in self._slots:
             if slot.declaration.when == "background" and not slot.is_overridden:
                 self._attempt(slot)
-        if self._settings.freeze:
-            await asyncio.to_thread(_freeze)
+        await self._freeze()
 
     async def _load_for_startup(self) -> None:
         wanted = [
@@ -109,10 +108,12 @@ class Manager:
         )
         sources: dict[Slot[Any], Source] = {}
         for slot, result in zip(artifacts, results, strict=True):
-            if isinstance(result, BaseException):
+            if isinstance(result, Source):
+                sources[slot] = result
+            elif isinstance(result, ModelError):
                 self._fail(slot, slot.next_version(), result)
             else:
-                sources[slot] = result
+                raise result
         self._refuse_what_cannot_fit(sources)
         return sources
 
@@ -176,7 +177,7 @@ class Manager:
         version = slot.next_version()
         try:
             await self._build(slot, version, source)
-        except LoadOnceError as error:
+        except ModelError as error:
             self._fail(slot, version, error)
         except asyncio.CancelledError:
             self._fail(slot, version, NotReadyError(slot.name, "loading was cancelled"))
@@ -228,16 +229,13 @@ class Manager:
             )
         )
 
-    def _fail(self, slot: Slot[Any], version: Version[Any], error: BaseException) -> None:
-        known = error if isinstance(error, LoadOnceError) else LoadOnceError(str(error))
-        if isinstance(known, ModelError):
-            known.about(slot.name)
+    def _fail(self, slot: Slot[Any], version: Version[Any], error: ModelError) -> None:
+        error.about(slot.name)
         if version.state is State.PENDING:
             version.move(State.LOADING)
-        if version.state is not State.FAILED:
-            version.fail(known)
+        version.fail(error)
         slot.failures += 1
-        self._announce(slot, "failed", str(known))
+        self._announce(slot, "failed", str(error))
         if slot.declaration.when != "startup" and not self.is_stopping:
             delay = back_off(slot.failures)
             slot.retry_at = time.monotonic() + delay
@@ -283,7 +281,7 @@ class Manager:
             version = each.next_version()
             try:
                 await self._build(each, version, newer=newer)
-            except LoadOnceError as error:
+            except ModelError as error:
                 self._fail(each, version, error)
                 for built, other in reversed(newer.items()):
                     await self._unload(built, other)
@@ -318,6 +316,8 @@ class Manager:
                 *(slot.name, version.leases, version.label, slot.declaration.drain_timeout),
             )
         await self._close(slot, version)
+        if not self.is_stopping:
+            await self._freeze()  # what was frozen with the old version may go now
 
     async def _unload(self, slot: Slot[Any], version: Version[Any]) -> None:
         version.move(State.DRAINING)
@@ -326,7 +326,7 @@ class Manager:
     async def _close(self, slot: Slot[Any], version: Version[Any]) -> None:
         self._opened = [entry for entry in self._opened if entry[1] is not version]
         try:
-            if version.close is not None:
+            async with asyncio.timeout(slot.declaration.drain_timeout):
                 await version.close()
         except Exception as error:
             logger.exception("model '%s': closing raised", slot.name)
@@ -357,10 +357,16 @@ class Manager:
                 await self._close(slot, version)
         for slot in self._slots:
             await slot.end()
-        if self._settings.freeze:
+        if self._freezing is not None:
+            await asyncio.wait([self._freezing])
             gc.unfreeze()
 
     # -- helpers -------------------------------------------------------------------------------
+
+    async def _freeze(self) -> None:
+        if self._settings.freeze:
+            self._freezing = self.loop.run_in_executor(None, _freeze)
+            await asyncio.shield(self._freezing)
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         task = self.loop.create_task(coroutine)
@@ -378,5 +384,7 @@ class Manager:
 
 
 def _freeze() -> None:
+    """Let go what is garbage, then keep what is left out of all later collections."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()

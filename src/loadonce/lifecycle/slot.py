@@ -154,8 +154,8 @@ class Slot(Generic[T]):
 
     async def end(self) -> None:
         """The registry has stopped: refuse what still comes."""
-        if self.engine is not None:
-            await self.engine.close()
+        assert self.engine is not None
+        await self.engine.close()
         self.engine = None
         self.manager = None
         self.attempt = None

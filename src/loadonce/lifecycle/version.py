@@ -60,7 +60,7 @@ class Version(Generic[T]):
         self.bytes_on_disk = 0
         self.bytes_in_memory = 0
         self.libraries: dict[str, str] = {}
-        self.close: Callable[[], Awaitable[None]] | None = None
+        self.close: Callable[[], Awaitable[None]] = _nothing_to_close
         self._state = State.PENDING
         self._box: list[T] = []
         self._on_idle: Callable[[], None] | None = None
@@ -128,3 +128,7 @@ class Version(Generic[T]):
         self._on_idle = wake
         if not self.leases:
             wake()
+
+
+async def _nothing_to_close() -> None:
+    """Until a loader or a resource says how."""

@@ -19,7 +19,7 @@ _STEPS = {"declared": 0, "verifying": 1, "loading": 2, "warming": 3, "ready": 4,
 def loading_bars(events: Events, stream: TextIO | None = None) -> Iterator[None]:
     """Show a bar for each model while the block runs, if `stream` (stderr) is a terminal."""
     stream = sys.stderr if stream is None else stream
-    if not stream.isatty():
+    if stream is None or not stream.isatty():  # a service may run without a stderr
         yield
         return
     from rich.console import Console

@@ -1,0 +1,162 @@
+"""Resources: any context manager or generator, entered and left in one place, always left."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+from loadonce import DeadlineExceededError, Model, Registry, StartupError, resource
+
+pytestmark = pytest.mark.anyio
+
+log: list[object] = []
+
+
+@pytest.fixture(autouse=True)
+def _empty_log() -> None:
+    log.clear()
+
+
+def generator() -> Iterator[str]:
+    log.append(threading.current_thread())
+    yield "value"
+    log.append(threading.current_thread())
+
+
+async def async_generator() -> AsyncIterator[str]:
+    log.append(asyncio.current_task())
+    yield "value"
+    log.append(asyncio.current_task())
+
+
+async def coroutine() -> Any:
+    return asynccontextmanager(async_generator)()
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [
+        generator,
+        contextmanager(generator),
+        async_generator,
+        asynccontextmanager(async_generator),
+        coroutine,
+    ],
+)
+async def test_every_kind_is_entered_and_left_in_the_same_task_or_thread(factory: Any) -> None:
+    class One(Registry):
+        thing: Model[str] = resource(factory)
+
+    models = One()
+    async with models.running(), models.thing.lease() as handle:
+        assert handle.value == "value"
+        assert handle.value is not log[0]
+        handle.release()
+        handle = await models.thing.lease().__aenter__()
+    assert len(log) == 2
+    assert log[0] is log[1]
+    assert log[0] not in (threading.current_thread(), asyncio.current_task())
+
+
+@pytest.mark.parametrize(
+    ("factory", "told"),
+    [
+        (lambda: 1, "returned a int"),
+        (lambda: iter([]), "returned a list_iterator"),
+        (lambda: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+async def test_a_factory_that_gives_no_context_manager_stops_the_start(
+    factory: Any, told: str
+) -> None:
+    class One(Registry):
+        thing: Model[str] = resource(factory)
+
+    with pytest.raises(StartupError) as caught:
+        async with One().running():
+            raise AssertionError("unreachable")
+    assert told in str(caught.value)
+    assert "model 'thing'" in str(caught.value)
+
+
+async def test_a_context_manager_that_fails_to_enter_stops_the_start() -> None:
+    @asynccontextmanager
+    async def failing() -> AsyncIterator[str]:
+        raise ConnectionError("refused")
+        yield ""
+
+    class One(Registry):
+        thing: Model[str] = resource(failing)
+
+    with pytest.raises(StartupError, match="ConnectionError: refused"):
+        async with One().running():
+            raise AssertionError("unreachable")
+
+
+async def test_a_resource_that_fails_its_check_is_left_again() -> None:
+    class One(Registry):
+        thing: Model[int] = resource(generator)  # type: ignore[assignment]
+
+    with pytest.raises(StartupError, match="not of the declared type"):
+        async with One().running():
+            raise AssertionError("unreachable")
+    assert len(log) == 2
+
+
+@pytest.mark.parametrize("kind", ["thread", "loop"])
+async def test_a_resource_that_is_too_slow_is_given_up_and_left(kind: str) -> None:
+    @asynccontextmanager
+    async def slow_async() -> AsyncIterator[str]:
+        try:
+            await asyncio.sleep(30)
+            yield ""
+        finally:
+            log.append("left")
+
+    @contextmanager
+    def slow_sync() -> Iterator[str]:
+        time.sleep(0.2)
+        yield ""
+        log.append("left")
+
+    class One(Registry):
+        thing: Model[str] = resource(
+            slow_sync if kind == "thread" else slow_async, load_timeout=0.05
+        )
+
+    with pytest.raises(StartupError, match=r"not loaded within 0\.05 s"):
+        async with One().running():
+            raise AssertionError("unreachable")
+    assert log == ["left"]
+
+
+async def test_coroutine_functions_run_on_the_loop_with_the_same_deadline() -> None:
+    class One(Registry):
+        thing: Model[str] = resource(generator, timeout=0.05)
+        patient: Model[str] = resource(generator, timeout=None)
+
+    async def shout(value: str, mark: str) -> str:
+        await asyncio.sleep(0)
+        return value.upper() + mark
+
+    async def sleep(value: str) -> None:
+        await asyncio.sleep(30)
+
+    async def own_timeout(value: str) -> None:
+        raise TimeoutError("mine")
+
+    models = One()
+    async with models.running(), models.thing.lease() as handle, models.patient.lease() as other:
+        assert await handle.run(shout, "!") == "VALUE!"
+        with pytest.raises(DeadlineExceededError):
+            await handle.run(sleep)
+        with pytest.raises(TimeoutError, match="mine"):
+            await other.run(own_timeout)
+        with pytest.raises(TimeoutError, match="mine"):
+            await handle.run(own_timeout)
