@@ -44,10 +44,11 @@ def test_intervals_hold_the_value_and_widen_with_the_groups() -> None:
         LABELS, SHARES, np.arange(120) // 10, seed=1, resamples=200
     )
     for facts in (alone, grouped):
-        interval, value = facts["accuracy"]["interval_95"], facts["accuracy"]["value"]
-        assert isinstance(interval, list)
+        low, value, high = (facts["accuracy"][name] for name in ("low", "value", "high"))
+        assert isinstance(low, float)
         assert isinstance(value, float)
-        assert interval[0] <= value <= interval[1]
+        assert isinstance(high, float)
+        assert low <= value <= high
     assert set(alone) >= {"macro_auc", "recall_glioma", "recall_no_tumor"}
 
 

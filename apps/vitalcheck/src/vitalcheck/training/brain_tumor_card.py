@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from vitalcheck.imaging import LABELS, SIDE
 from vitalcheck.training.brain_tumor_scans import ALIKE
 
+LIBRARIES = ("torch", "onnx", "onnxruntime", "pillow")
 DATA = (
     "640 greyscale JPEG slices, 160 per class, of the Testing folder of Kaggle "
     "masoudnickparvar/brain-tumor-mri-dataset (which combines figshare 1512427 (Cheng), SARTAJ and "
@@ -45,7 +48,7 @@ LIMITS = (
 def static_facts() -> dict[str, object]:
     """The part of the card that no training run changes."""
     return {
-        "name": "brain_tumor",
+        "title": "Brain tumour on an MRI slice",
         "task": "one MRI slice of a head -> glioma, meningioma, pituitary tumour or no tumour",
         "data": DATA,
         "licence": LICENCE,
@@ -54,4 +57,5 @@ def static_facts() -> dict[str, object]:
         "input": f"image float32 [n, 1, {SIDE}, {SIDE}], 0..1",
         "output": "probabilities float32 [n, 4], in the order of classes",
         "known_limits": list(LIMITS),
+        "libraries": {name: version(name) for name in LIBRARIES},
     }

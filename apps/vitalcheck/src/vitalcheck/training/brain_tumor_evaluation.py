@@ -139,5 +139,6 @@ def _interval(
     low, high = np.percentile(values, (2.5, 97.5))
     return {
         "value": round(measure(labels, shares), 4),
-        "interval_95": [round(float(low), 4), round(float(high), 4)],
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
     }
