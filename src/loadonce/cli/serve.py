@@ -1,0 +1,164 @@
+"""`loadonce serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .parameters import AppDir, Factory, Host, Level, Port, Target
+
+_ADDRESS = "Where to listen"
+_TLS = "TLS"
+_PROXY = "Behind a proxy"
+_STOP = "Stopping"
+
+
+def serve(
+    target: Target,
+    factory: Factory = False,
+    app_dir: AppDir = Path("."),
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; only 1 so far.")] = 1,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    uds: Annotated[
+        Path | None,
+        typer.Option("--uds", help="A Unix socket instead.", rich_help_panel=_ADDRESS),
+    ] = None,
+    uds_mode: Annotated[
+        str,
+        typer.Option("--uds-mode", help="Its permissions, in octal.", rich_help_panel=_ADDRESS),
+    ] = "660",
+    fd: Annotated[
+        int | None,
+        typer.Option("--fd", help="An inherited socket instead.", rich_help_panel=_ADDRESS),
+    ] = None,
+    ssl_certfile: Annotated[
+        Path | None, typer.Option("--ssl-certfile", help="Certificate.", rich_help_panel=_TLS)
+    ] = None,
+    ssl_keyfile: Annotated[
+        Path | None, typer.Option("--ssl-keyfile", help="Its private key.", rich_help_panel=_TLS)
+    ] = None,
+    ssl_keyfile_password: Annotated[
+        str | None,
+        typer.Option(
+            "--ssl-keyfile-password",
+            envvar="LOADONCE_SSL_KEYFILE_PASSWORD",
+            help="The key's password; better given by the environment variable.",
+            rich_help_panel=_TLS,
+        ),
+    ] = None,
+    ssl_ca_certs: Annotated[
+        Path | None,
+        typer.Option(
+            "--ssl-ca-certs",
+            help="Refuse clients without a certificate signed by one of these.",
+            rich_help_panel=_TLS,
+        ),
+    ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            "--root-path", help="Prefix under which a proxy shows the app.", rich_help_panel=_PROXY
+        ),
+    ] = "",
+    proxy_headers: Annotated[
+        bool,
+        typer.Option(
+            "--proxy-headers/--no-proxy-headers",
+            help="Believe X-Forwarded-* headers of trusted proxies.",
+            rich_help_panel=_PROXY,
+        ),
+    ] = True,
+    forwarded_allow_ips: Annotated[
+        str | None,
+        typer.Option(
+            "--forwarded-allow-ips",
+            envvar="FORWARDED_ALLOW_IPS",
+            help="Trusted proxies, comma-separated; by default 127.0.0.1,::1.",
+            rich_help_panel=_PROXY,
+        ),
+    ] = None,
+    log_level: Level = "info",
+    access_log: Annotated[
+        bool,
+        typer.Option(
+            "--access-log/--no-access-log",
+            help="Log each request: method, path and status, never the query string.",
+        ),
+    ] = False,
+    drain_delay: Annotated[
+        float | None,
+        typer.Option(
+            "--drain-delay",
+            min=0.0,
+            envvar="LOADONCE_DRAIN_DELAY",
+            help="Seconds for which requests are still accepted after SIGTERM while /readyz says "
+            "503, so that load balancers notice; by default 0 on a terminal, 5 in Kubernetes, "
+            "else 1.",
+            rich_help_panel=_STOP,
+        ),
+    ] = None,
+    timeout_graceful_shutdown: Annotated[
+        float,
+        typer.Option(
+            "--timeout-graceful-shutdown",
+            min=0.0,
+            help="Seconds for which accepted requests may then finish.",
+            rich_help_panel=_STOP,
+        ),
+    ] = 20.0,
+) -> None:
+    """Serve an app: load its models once, answer requests, stop cleanly.
+
+    The start fails at once, with exit code 3 and one message, if a required model is missing,
+    altered or does not load. SIGTERM and Ctrl-C finish what was accepted and exit 0; a second
+    Ctrl-C hurries.
+
+    Examples:
+
+      loadonce serve main:app
+
+      loadonce serve shop.app:create_app --factory --host 0.0.0.0 --port 80
+    """
+    if workers > 1:
+        raise typer.BadParameter(
+            "more than one worker comes with a later release; for now start several processes, or "
+            "use gunicorn with uvicorn workers",
+            param_hint="--workers",
+        )
+    from loadonce.server import ServeOptions, default_drain_delay, end_process
+    from loadonce.server import serve as serve_app
+
+    options = ServeOptions(
+        target=target,
+        is_factory=factory,
+        app_dir=app_dir,
+        host=host,
+        port=port,
+        uds=uds,
+        uds_mode=_octal(uds_mode),
+        fd=fd,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
+        ssl_keyfile_password=ssl_keyfile_password,
+        ssl_ca_certs=ssl_ca_certs,
+        root_path=root_path,
+        proxy_headers=proxy_headers,
+        forwarded_allow_ips=forwarded_allow_ips,
+        log_level=log_level,
+        access_log=access_log,
+        drain_delay=default_drain_delay() if drain_delay is None else drain_delay,
+        grace=timeout_graceful_shutdown,
+    )
+    end_process(serve_app(options))
+
+
+def _octal(text: str) -> int:
+    try:
+        return int(text, 8) & 0o777
+    except ValueError:
+        raise typer.BadParameter(
+            f"'{text}' is no octal number such as 660", param_hint="--uds-mode"
+        ) from None

@@ -1,0 +1,18 @@
+"""Processes: the one that serves an app, and the one that restarts it while its code changes."""
+
+from __future__ import annotations
+
+from .development import develop
+from .importing import import_app
+from .options import LogLevel, ServeOptions, default_drain_delay
+from .serving import end_process, serve
+
+__all__ = [
+    "LogLevel",
+    "ServeOptions",
+    "default_drain_delay",
+    "develop",
+    "end_process",
+    "import_app",
+    "serve",
+]

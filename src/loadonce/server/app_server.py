@@ -1,0 +1,164 @@
+"""uvicorn's server, embedded: it starts, drains and stops the way loadonce promises."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from loadonce.lifecycle.registry import Registry, registries
+from loadonce.observe.events import log_fields
+
+from .gate import Gate
+from .lifespan import Lifespan
+from .signals import Stopping, StopRequestedError
+
+_GLANCE = 0.02  # seconds between two looks at what is left; uvicorn announces no ends
+_LAST_ANSWERS = 0.3  # seconds for the 503 answers of what was cut off
+
+
+class AppServer(uvicorn.Server):
+    """Serves one app until it is asked to stop.
+
+    Args:
+        config: with an app whose `load()` has not been called yet.
+        stopping: tells when to stop, and how urgently.
+        drain_delay: seconds for which requests are still accepted after that.
+        grace: seconds for which accepted requests may then finish.
+        on_ready: called once requests are accepted.
+
+    Attributes:
+        lost: how many requests were cut off.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        stopping: Stopping,
+        *,
+        drain_delay: float,
+        grace: float,
+        on_ready: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self.lost = 0
+        self._stopping = stopping
+        self._drain_delay = drain_delay
+        self._grace = grace
+        self._on_ready = on_ready
+        config.load()
+        self._gate = Gate(config.loaded_app)
+        config.loaded_app = self._gate
+        self.lifespan: Any = Lifespan(self._gate, is_required=bool(registries()))
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `Stopping`: uvicorn would raise them again at the end."""
+        yield
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, serve, drain, stop.
+
+        Raises:
+            StopRequestedError: asked to stop before it served.
+            Exception: what the app's lifespan raised at its start or end.
+        """
+        await self._start(sockets)
+        self._stopping.is_serving = True
+        ticking = asyncio.create_task(self._tick())
+        self._on_ready()
+        try:
+            await self._stopping.requested.wait()
+            await self.shutdown(sockets)
+        finally:
+            ticking.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Announce, keep accepting for a while, stop accepting, finish, close."""
+        for registry in registries():
+            registry.start_draining()
+        self._gate.is_draining = True
+        log_fields(
+            logging.INFO,
+            "draining",
+            {"signal": self._stopping.signal_name, "requests": self.in_flight},
+        )
+        await _wait(self._stopping.forced, self._drain_delay)
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._finish(self._grace)
+        await self._cut_off()
+        await self.lifespan.shutdown()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered."""
+        return len(self.server_state.tasks)
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    async def _start(self, sockets: list[socket.socket] | None) -> None:
+        starting = asyncio.create_task(self.startup(sockets))
+        stop = asyncio.create_task(self._stopping.requested.wait())
+        await asyncio.wait([starting, stop], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            # One or the other: a start that is cancelled twice would not close what it opened.
+            cancelled = [registry.cancel_start() for registry in registries()]
+            if not any(cancelled):
+                self.lifespan.cancel()
+            await asyncio.wait([starting])
+        stop.cancel()
+        try:
+            await starting
+        except asyncio.CancelledError:
+            raise StopRequestedError from None
+
+    async def _tick(self) -> None:
+        while True:
+            await self.on_tick(0)  # the Date header
+            await asyncio.sleep(1.0)
+
+    async def _finish(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._is_busy and not self._stopping.forced.is_set():  # noqa: ASYNC110  # see _GLANCE
+                    await asyncio.sleep(_GLANCE)
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self.server_state.tasks or self.server_state.connections)
+
+    async def _cut_off(self) -> None:
+        self.lost = self.in_flight
+        if not self.lost:
+            return
+        log_fields(logging.ERROR, lost_requests(self.lost), {"requests": self.lost})
+        self._gate.is_closing = True
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_LAST_ANSWERS)
+
+
+def lost_requests(count: int, known: tuple[Registry, ...] | None = None) -> str:
+    """How many requests are lost, and which models still had calls running or waiting."""
+    statuses = [model.status() for registry in known or registries() for model in registry]
+    busy = [
+        f"model '{status.name}': {status.statistics.in_flight} running"
+        for status in statuses
+        if status.statistics.in_flight
+    ]
+    lost = f"{count} request{'s' if count != 1 else ''} lost: not finished in time"
+    return f"{lost} ({'; '.join(busy)})" if busy else lost
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)

@@ -1,0 +1,82 @@
+"""What an operator may choose about the process that serves."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from loadonce.errors import ConfigurationError
+
+LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+
+_KUBERNETES_DELAY = 5.0  # until a pod's removal has reached every proxy
+_DEFAULT_DELAY = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """Where and how one app is served.
+
+    Attributes:
+        target: "module:attribute".
+        is_factory: the attribute is a function without parameters that makes the app.
+        app_dir: put first on the import path.
+        host, port: a TCP address; port 0 lets the system choose.
+        uds: a Unix socket's path instead; `uds_mode` are its permissions.
+        fd: an inherited listening socket instead.
+        ssl_keyfile, ssl_certfile, ssl_keyfile_password: TLS; `ssl_ca_certs` makes clients show a
+            certificate signed by one of these.
+        root_path: the prefix under which a proxy shows the app.
+        proxy_headers: believe X-Forwarded-* headers of the proxies in `forwarded_allow_ips`.
+        log_level: of loadonce, uvicorn and the app's own package.
+        access_log: one line for each request, never with its query string.
+        drain_delay: seconds for which requests are still accepted after SIGTERM, so that load
+            balancers notice first.
+        grace: seconds for which accepted requests may then finish.
+    """
+
+    target: str
+    is_factory: bool = False
+    app_dir: Path = Path()
+    host: str = "127.0.0.1"
+    port: int = 8000
+    uds: Path | None = None
+    uds_mode: int = 0o660
+    fd: int | None = None
+    ssl_keyfile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile_password: str | None = None
+    ssl_ca_certs: Path | None = None
+    root_path: str = ""
+    proxy_headers: bool = True
+    forwarded_allow_ips: str | None = None
+    log_level: LogLevel = "info"
+    access_log: bool = False
+    drain_delay: float = 0.0
+    grace: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.uds is not None and self.fd is not None:
+            raise ConfigurationError("--uds and --fd exclude each other: choose one")
+        if self.ssl_certfile is None and (self.ssl_keyfile or self.ssl_ca_certs):
+            raise ConfigurationError("TLS needs --ssl-certfile (and --ssl-keyfile)")
+
+    @property
+    def is_debug(self) -> bool:
+        """Whether tracebacks and exceptions' texts may be shown."""
+        return self.log_level == "debug"
+
+    @property
+    def scheme(self) -> str:
+        """ "https" with a certificate, else "http"."""
+        return "https" if self.ssl_certfile is not None else "http"
+
+
+def default_drain_delay() -> float:
+    """0 s on a terminal, 5 s in a Kubernetes pod, 1 s elsewhere."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return 0.0
+    return _KUBERNETES_DELAY if "KUBERNETES_SERVICE_HOST" in os.environ else _DEFAULT_DELAY
