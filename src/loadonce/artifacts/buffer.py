@@ -49,7 +49,8 @@ class SealedBuffer:
                 target.release()
             seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-            mapping = mmap.mmap(fd, size, prot=mmap.PROT_READ)
+            # Private: before Linux 6.7 a shared mapping of a write-sealed memfd is refused.
+            mapping = mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
         except BaseException:
             os.close(fd)
             raise

@@ -1,4 +1,4 @@
-"""Bytes to object: one module per format, found by declaration or suffix, never by looking inside."""
+"""Bytes to object: one module per format, found by declaration or suffix, never by content."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Loader:
 
     Args:
         name: what `artifact(..., loader=name)` and the lock file call it.
-        read: `read(source, **options)` returns the object. Blocks; runs in a thread. May raise anything.
+        read: `read(source, **options)` returns the object. Runs in a thread. May raise anything.
         suffixes: file suffixes that choose it, in lower case with their dot.
         aliases: further names for `loader=`.
         extra: the extra of loadonce that installs its libraries.
@@ -40,7 +40,7 @@ class Loader:
         libraries: distributions whose versions go into the lock file.
         holds_gil: whether reading holds the interpreter lock, so that two at once are no faster.
         estimate: bytes of memory the object will take, the source's own bytes not counted.
-        find_globals: what the file would import: goes into the lock file. Must not execute any of it.
+        find_globals: what the file would import, for the lock file. Must not execute any of it.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """The pickle gate: unpicklers that resolve the globals a lock entry lists, and nothing else.
 
-A restricted unpickler is not a sandbox. It is the second of two layers: the bytes are those that were
-locked, and what they may import was read out of them by `inert.collect_globals` and shown to whoever
-committed the lock file.
+A restricted unpickler is not a sandbox. It is the second of two layers: the bytes are those that
+were locked, and what they may import was read out of them by `inert.collect_globals` and shown to
+whoever committed the lock file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import BinaryIO, NoReturn
 
 from loadonce.errors import UntrustedGlobalError
 from loadonce.loaders import globalnames
+from loadonce.loaders.opcodes import OpcodeUnpickler
 
 
 class Gate:
@@ -72,7 +73,7 @@ class GatedUnpickler(pickle.Unpickler):
         self._gate.refuse_persistent_id()
 
 
-class SlowGatedUnpickler(pickle._Unpickler):
+class SlowGatedUnpickler(OpcodeUnpickler):
     """The same in Python: lets other code see each opcode, as extension codes and joblib need."""
 
     def __init__(self, file: BinaryIO, gate: Gate) -> None:

@@ -1,19 +1,18 @@
 """Read what a pickle would import without importing or executing any of it.
 
-`pickletools` cannot walk a joblib file, because the raw bytes of arrays stand between the opcodes, and
-which of its strings a STACK_GLOBAL uses takes a full machine to know. So this is that machine: Python's
-own unpickler in which every global is a stand-in, and calling, building or filling a stand-in does
-nothing.
+`pickletools` cannot walk a joblib file, because the raw bytes of arrays stand between the opcodes,
+and which of its strings a STACK_GLOBAL uses takes a full machine to know. So this is that machine:
+Python's own unpickler in which every global is a stand-in, and calling, building or filling a
+stand-in does nothing.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Callable
 from typing import BinaryIO, NoReturn
 
 from loadonce.loaders import globalnames
+from loadonce.loaders.opcodes import OpcodeUnpickler
 
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 _STRING_DTYPE = "numpy._core._internal._convert_to_stringdtype_kwargs"
@@ -44,7 +43,8 @@ class Inert:
 def collect_globals(file: BinaryIO) -> tuple[str, ...]:
     """All globals the pickle or joblib stream asks for, sorted, spelled as in the lock file.
 
-    Raises UnreadablePickleError if the stream is malformed, or uses extension codes or persistent ids.
+    Raises UnreadablePickleError if the stream is malformed, or uses extension codes or persistent
+    ids.
     """
     machine = _Machine(file)
     try:
@@ -56,12 +56,11 @@ def collect_globals(file: BinaryIO) -> tuple[str, ...]:
     return tuple(sorted(machine.found))
 
 
-class _Machine(pickle._Unpickler):
+class _Machine(OpcodeUnpickler):
     """Python's unpickler without hands: it keeps a stack, but touches nothing."""
 
     def __init__(self, file: BinaryIO, *, found: set[str] | None = None) -> None:
         super().__init__(file)
-        self.file = file
         self.nested = found is not None
         self.found: set[str] = set() if found is None else found
 
@@ -125,7 +124,7 @@ class _Machine(pickle._Unpickler):
         self.append(frozenset())
 
     def _pass_over_array(self, state: object) -> None:
-        """After the wrapper's BUILD a joblib file holds the array: raw, or pickled if of objects."""
+        """After the wrapper's BUILD a joblib file holds the array: raw, or pickled objects."""
         if not isinstance(state, dict):
             raise UnreadablePickleError("an array wrapper without its fields")
         item_bytes, has_object = _layout(state.get("dtype"))
@@ -142,15 +141,6 @@ class _Machine(pickle._Unpickler):
             if passed == 0:
                 raise UnreadablePickleError("ends inside an array")
             count -= passed
-
-    dispatch: dict[int, Callable[..., None]] = {}  # noqa: RUF012 - as in the base class
-
-
-# The base class dispatches to its own functions; here every opcode goes to the method of that name.
-_Machine.dispatch = {
-    opcode: getattr(_Machine, function.__name__)
-    for opcode, function in pickle._Unpickler.dispatch.items()
-}
 
 
 def _made_by(function: object, arguments: object) -> Inert:

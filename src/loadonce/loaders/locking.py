@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,10 +15,27 @@ from loadonce.artifacts import (
 )
 from loadonce.artifacts.reading import walk_files
 from loadonce.errors import ArtifactUnreadableError
+from loadonce.loaders.base import Loader
 from loadonce.loaders.inert import UnreadablePickleError
+from loadonce.loaders.policy import require_trusted
 from loadonce.loaders.table import find_any
 
 _NO_FORMAT = "file"
+# By the package a class comes from. A program's own package is not among them on purpose: its
+# models would otherwise be refused at each of its releases.
+_DISTRIBUTIONS = {
+    "catboost": "catboost",
+    "category_encoders": "category-encoders",
+    "imblearn": "imbalanced-learn",
+    "joblib": "joblib",
+    "lightgbm": "lightgbm",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "xgboost": "xgboost",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +64,8 @@ def lock_directory(
 ) -> LockReport:
     """Lock every file below `root` and write `models.lock` there, in one step.
 
-    Hidden files are left out. Declared versions and golden examples of files that are still there are
-    kept. Nothing a file contains is executed.
+    Hidden files are left out. Declared versions and golden examples of files that are still there
+    are kept. Nothing a file contains is executed.
 
     Args:
         allow: further globals that pickles may use, as "module.Name".
@@ -88,6 +105,7 @@ def _lock_one(
     source = measure(root, path)
     try:
         names = () if loader is None else loader.find_globals(source)
+        require_trusted(path, names, allow)
     except UnreadablePickleError as exc:
         raise ArtifactUnreadableError("", str(exc), path=path) from exc
     finally:
@@ -96,10 +114,17 @@ def _lock_one(
         source.entry,
         format=_NO_FORMAT if loader is None else loader.name,
         globals=names,
-        libraries={} if loader is None else installed_versions(loader.libraries),
-        version=before and before.version,
-        golden=before and before.golden,
+        libraries={} if loader is None else installed_versions(_libraries(loader, names)),
+        version=before.version if before else None,
+        golden=before.golden if before else None,
     )
+
+
+def _libraries(loader: Loader, names: Iterable[str]) -> Iterator[str]:
+    """The loader's own libraries, and those whose classes a pickle uses."""
+    yield from loader.libraries
+    packages = {name.partition(":")[0].partition(".")[0] for name in names}
+    yield from (_DISTRIBUTIONS[package] for package in packages if package in _DISTRIBUTIONS)
 
 
 def _report(before: LockFile, after: LockFile) -> LockReport:

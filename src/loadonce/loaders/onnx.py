@@ -1,12 +1,18 @@
-"""ONNX networks as onnxruntime sessions: one thread, all optimisations, weights only from the lock."""
+"""ONNX networks as onnxruntime sessions: one thread, all optimisations, only locked weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from loadonce.artifacts import Source
-from loadonce.errors import ConfigurationError
+from loadonce.errors import ArtifactNotLockedError, ConfigurationError
 from loadonce.loaders.base import Loader
+from loadonce.loaders.onnxfile import external_locations
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 _ERRORS_ONLY = 3
 
@@ -18,8 +24,11 @@ def read(
     inter_op_threads: int = 1,
     providers: Sequence[str] = ("CPUExecutionProvider",),
     log_severity: int = _ERRORS_ONLY,
-) -> object:
-    """An `onnxruntime.InferenceSession`.
+) -> ort.InferenceSession:
+    """An `onnxruntime.InferenceSession`, with all graph optimisations.
+
+    External data comes from the artifact's own (locked) files, so declare a directory, or several
+    files, of which one ends in .onnx. Nothing is looked for on disk.
 
     Args:
         threads: for one operator. One is the default: requests run beside each other already, and a
@@ -31,12 +40,18 @@ def read(
     import onnxruntime as ort
 
     _require_providers(providers, ort.get_available_providers())
+    model = _model(source)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = inter_op_threads
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = log_severity
-    return ort.InferenceSession(bytes(source.data), options, providers=list(providers))
+    external = _external_data(model, source.files)
+    if external:
+        options.add_external_initializers_from_files_in_memory(
+            list(external), list(external.values()), [len(data) for data in external.values()]
+        )
+    return ort.InferenceSession(bytes(model.data), options, providers=list(providers))
 
 
 def _require_providers(wanted: Sequence[str], available: Sequence[str]) -> None:
@@ -50,6 +65,38 @@ def _require_providers(wanted: Sequence[str], available: Sequence[str]) -> None:
             )
 
 
+def _model(source: Source) -> Source:
+    """The file that holds the graph."""
+    if not source.files:
+        return source
+    models = [file for file in source.files.values() if file.suffix == ".onnx"]
+    if len(models) != 1:
+        raise ConfigurationError(
+            f"'{source.name}' must have exactly one file that ends in .onnx, not {len(models)}"
+        )
+    return models[0]
+
+
+def _external_data(model: Source, files: Mapping[str, Source]) -> dict[str, memoryview]:
+    """The verified bytes of each external file the model names, by that name."""
+    directory = PurePosixPath(model.name).parent
+    by_path = {file.name: file for file in files.values()}
+    found: dict[str, memoryview] = {}
+    for location in sorted(external_locations(model.data)):
+        file = by_path.get(str(directory / location), files.get(location))
+        if file is None:
+            raise ArtifactNotLockedError(
+                "",
+                "the model names external data that is not among this artifact's locked files",
+                path=model.name,
+                found=location[:100],
+                hint="declare the directory, or the model and its data as several files, and run "
+                "`loadonce lock DIR`",
+            )
+        found[location] = file.data
+    return found
+
+
 LOADER = Loader(
     name="onnx",
     read=read,
@@ -58,5 +105,5 @@ LOADER = Loader(
     modules=("onnxruntime", "numpy"),
     libraries=("onnxruntime",),
     holds_gil=False,
-    estimate=lambda source: 2 * source.size,
+    estimate=lambda source: 2 * source.size,  # the parsed model, and initializers packed for speed
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from loadonce.artifacts import Source
 from loadonce.errors import ArtifactNotLockedError, MissingExtraError
-from loadonce.loaders import streams
+from loadonce.loaders import collection, streams
 from loadonce.loaders.base import Loader
 from loadonce.loaders.gate import Gate, SlowGatedUnpickler, unpickler
 from loadonce.loaders.inert import collect_globals
@@ -21,17 +20,18 @@ _COMPRESSED_GROWTH = 8
 def read(source: Source) -> object:
     """Unpickle, resolving only the globals of the lock entry.
 
-    Whether arrays stand between the opcodes, as joblib writes them, is told by the lock entry (it then
-    lists joblib's array wrapper), not by the bytes: without them the faster unpickler will do.
+    Whether arrays stand between the opcodes, as joblib writes them, is told by the lock entry (it
+    then lists joblib's array wrapper), not by the bytes: else the faster unpickler will do.
     """
     if source.entry.format != LOADER.name:
         raise _not_locked_as_pickle(source)
     gate = Gate(source.name, source.entry.globals)
     file = streams.open_stream(source)
-    if _WRAPPER not in source.entry.globals:
-        return unpickler(file, gate).load()
-    _require_joblib(source.name)
-    return JoblibUnpickler(file, gate).load()
+    with collection.paused():
+        if _WRAPPER not in source.entry.globals:
+            return unpickler(file, gate).load()
+        _require_joblib(source.name)
+        return JoblibUnpickler(file, gate).load()
 
 
 def find_globals(source: Source) -> tuple[str, ...]:
@@ -62,19 +62,17 @@ class JoblibUnpickler(SlowGatedUnpickler):
         super().__init__(file, gate)
         self.np = np
         self.file_handle = file
-        self._wrapper = NumpyArrayWrapper
+        self._wrapper: type = NumpyArrayWrapper
 
     def load_build(self) -> None:
         super().load_build()
-        wrapper = self.stack[-1]
-        if type(wrapper) is not self._wrapper:
+        if type(self.stack[-1]) is not self._wrapper:
             return
+        wrapper: Any = self.stack[-1]
         if wrapper.dtype.hasobject:
             self.stack[-1] = unpickler(self.file_handle, self._gate).load()
         else:
             self.stack[-1] = wrapper.read_array(self, ensure_native_byte_order=True)
-
-    dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}  # noqa: RUF012
 
 
 def _require_joblib(path: str) -> None:
@@ -94,7 +92,7 @@ def _require_joblib(path: str) -> None:
 def _not_locked_as_pickle(source: Source) -> ArtifactNotLockedError:
     return ArtifactNotLockedError(
         "",
-        "its lock entry does not say which globals it may use, because it was locked as another format",
+        "its lock entry does not say which globals it may use: it was locked as another format",
         path=source.name,
         expected="format joblib",
         found=f"format {source.entry.format or 'unknown'}",
@@ -109,7 +107,6 @@ LOADER = Loader(
     suffixes=(".joblib", ".pkl", ".pickle"),
     extra="sklearn",
     modules=("joblib",),
-    libraries=("joblib",),
     holds_gil=True,
     estimate=estimate,
     find_globals=find_globals,

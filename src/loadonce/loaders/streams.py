@@ -56,7 +56,7 @@ def _decompressor(name: str, source: Source) -> io.RawIOBase:
     elif name == "bz2":
         opened = bz2.BZ2File(file)
     elif name == "lzma":
-        opened = lzma.LZMAFile(file)
+        opened = lzma.LZMAFile(file)  # noqa: SIM115 - as long as its reader
     else:
         from joblib.compressor import BinaryZlibFile
 

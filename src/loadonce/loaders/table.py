@@ -7,7 +7,18 @@ from importlib import metadata
 from pathlib import PurePosixPath
 
 from loadonce.errors import LoaderFailedError, UnknownFormatError
-from loadonce.loaders import json, onnx, parquet, pickles
+from loadonce.loaders import (
+    json,
+    lightgbm,
+    numpy,
+    onnx,
+    parquet,
+    pickles,
+    safetensors,
+    skops,
+    torch,
+    xgboost,
+)
 from loadonce.loaders.base import Loader
 
 ENTRY_POINT_GROUP = "loadonce.loaders"
@@ -16,6 +27,14 @@ BUILT_IN: tuple[Loader, ...] = (
     onnx.LOADER,
     parquet.LOADER,
     json.LOADER,
+    numpy.LOADER,
+    torch.WEIGHTS,
+    torch.SCRIPT,
+    torch.EXPORTED,
+    safetensors.LOADER,
+    skops.LOADER,
+    xgboost.LOADER,
+    lightgbm.LOADER,
 )
 
 

@@ -1,0 +1,56 @@
+"""PyTorch: state dicts by the restricted unpickler, TorchScript, and exported programs."""
+
+from __future__ import annotations
+
+from loadonce.artifacts import Source
+from loadonce.loaders.base import Loader
+from loadonce.loaders.torchexport import require_inert
+
+
+def read_weights(source: Source, *, device: str = "cpu") -> object:
+    """What `torch.save` wrote, if it is made of tensors and plain values.
+
+    Always with `weights_only=True`: a state dict is what to save. A whole pickled module is
+    refused, and there is no way to allow it.
+    """
+    import torch
+
+    return torch.load(source.open(), map_location=device, weights_only=True)
+
+
+def read_script(source: Source, *, device: str = "cpu") -> object:
+    """A `torch.jit.ScriptModule` in evaluation mode. TorchScript is its own small language."""
+    import torch
+
+    load = torch.jit.load
+    return load(source.open(), map_location=device).eval()  # type: ignore[no-untyped-call]
+
+
+def read_exported(source: Source) -> object:
+    """A `torch.export.ExportedProgram`; call its `.module()`.
+
+    `torch.export.load` itself falls back to full unpickling, evaluates expressions and loads native
+    code, so an archive that has any of these is refused before it is called.
+    """
+    import torch
+
+    require_inert(source)
+    return torch.export.load(source.open())
+
+
+def _loader(name: str, read: object, suffixes: tuple[str, ...]) -> Loader:
+    return Loader(
+        name=name,
+        read=read,  # type: ignore[arg-type]  # each has options of its own
+        suffixes=suffixes,
+        extra="torch",
+        modules=("torch",),
+        libraries=("torch",),
+        holds_gil=False,
+        estimate=lambda source: source.size,
+    )
+
+
+WEIGHTS = _loader("torch", read_weights, (".pt", ".pth"))
+SCRIPT = _loader("torchscript", read_script, (".torchscript",))
+EXPORTED = _loader("torch-export", read_exported, (".pt2",))
