@@ -1,0 +1,87 @@
+"""Writing down why a request failed, without a word of what was submitted.
+
+The text of a foreign exception often quotes its input ("could not convert string to float: ..."),
+so only its type and where it was raised are logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loadonce.errors import LoadOnceError
+
+from .problems import request_id_of
+
+logger = logging.getLogger("loadonce.http")
+
+_MOST_FRAMES = 20
+_MOST_CAUSES = 5
+
+
+class RequestFailedError(LoadOnceError):
+    """Ends a connection whose response had begun when the handler failed; the log has the reason.
+
+    Raised to the server in place of the handler's exception, which may quote the request.
+    """
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"a request failed after its response had begun (id {reference})")
+        self.reference = reference
+
+
+def reference_of(scope: Mapping[str, Any]) -> str:
+    """The id under which a failure is told and logged: the request's, or a new one."""
+    return request_id_of(scope) or uuid.uuid4().hex
+
+
+def log_failure(error: BaseException, scope: Mapping[str, Any], reference: str) -> None:
+    """Log the type and origin of `error` and of its causes, and which route it was."""
+    route = getattr(scope.get("route"), "path", "") or "(no route)"
+    fields = {
+        "reference": reference,
+        "method": scope.get("method", "WEBSOCKET"),
+        "route": route,
+        "error": _name(error),
+        "where": _where(error),
+    }
+    line = " ".join(f"{name}={value}" for name, value in fields.items())
+    logger.error("request failed: %s\n%s", line, "".join(_story(error)), extra={"loadonce": fields})
+
+
+def _story(error: BaseException) -> Iterator[str]:
+    """The traceback of `error`, its causes and its parts, without their texts."""
+    seen = 0
+    waiting: list[tuple[str, BaseException]] = [("", error)]
+    while waiting and seen < _MOST_CAUSES:
+        label, one = waiting.pop(0)
+        seen += 1
+        yield f"{label}{_name(one)}{_own_words(one)}\n"
+        yield from traceback.StackSummary.from_list(_frames(one)).format()
+        if one.__cause__ is not None:
+            waiting.append(("caused by ", one.__cause__))
+        elif one.__context__ is not None and not one.__suppress_context__:
+            waiting.append(("while handling ", one.__context__))
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(("one of ", part) for part in one.exceptions)
+
+
+def _name(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+
+
+def _own_words(error: BaseException) -> str:
+    """Errors of loadonce say what to do and hold no request data; others are not quoted."""
+    return f": {error}" if isinstance(error, LoadOnceError) else ""
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    return list(traceback.extract_tb(error.__traceback__, limit=-_MOST_FRAMES))
+
+
+def _where(error: BaseException) -> str:
+    frames = _frames(error)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"

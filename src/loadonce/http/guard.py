@@ -1,0 +1,154 @@
+"""The request guard: bodies that would make an app fail are refused, and failures are answered.
+
+A pure ASGI middleware, so that streams, uploads and WebSockets pass through untouched. Nothing is
+held that the app does not hold anyway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.exceptions import ResponseValidationError
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.websockets import WebSocketDisconnect
+
+from .failures import RequestFailedError, log_failure, reference_of
+from .guarded_body import GuardedBody, doubts_about_url, refusal_of, sends_json
+from .handlers import leaves_failures_to_us
+from .problems import Problem, internal_problem, problem_response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SEEN = "loadonce.guarded"
+_INTERNAL_ERROR = 1011  # a WebSocket's close code
+
+# What code raises that was handed a value it cannot take.
+_ABOUT_VALUES = (ValueError, TypeError, ArithmeticError, RecursionError, ResponseValidationError)
+
+
+class Guard:
+    """Stands between an app's middleware and its routes; `install` puts it there.
+
+    Args:
+        app: what comes next.
+        owner: the FastAPI app it guards.
+        allow_non_finite: let NaN and the infinities into the app.
+    """
+
+    def __init__(self, app: ASGIApp, *, owner: FastAPI, allow_non_finite: bool = False) -> None:
+        self._app = app
+        self._owner = owner
+        self._allow_non_finite = allow_non_finite
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body: GuardedBody | None = None
+        if _SEEN not in scope:  # a mounted app's guard leaves bodies to the outer one
+            scope[_SEEN] = True
+            if sends_json(scope):
+                body = GuardedBody(scope, receive, self._allow_non_finite)
+                receive = body.receive
+        response = _Response(send)
+        try:
+            await self._app(scope, receive, response.send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if self._owner.debug or not leaves_failures_to_us(self._owner):
+                raise
+            await self._answer(error, scope, receive, response, body)
+
+    async def _answer(
+        self,
+        error: Exception,
+        scope: Scope,
+        receive: Receive,
+        response: _Response,
+        body: GuardedBody | None,
+    ) -> None:
+        reference = reference_of(scope)
+        log_failure(error, scope, reference)
+        problem = _blame(error, scope, body)
+        if not response.is_started:
+            answer = problem_response(HTTPConnection(scope), problem or internal_problem(reference))
+            await answer(scope, receive, response.send)
+        if problem is None and "http.response.debug" in scope.get("extensions", ()):
+            raise error  # a test client, which shows it to the test
+        if not response.is_complete:
+            raise RequestFailedError(reference) from None
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        socket = _Socket(send)
+        try:
+            await self._app(scope, receive, socket.send)
+        except WebSocketDisconnect:
+            return
+        except Exception as error:
+            if self._owner.debug:
+                raise
+            reference = reference_of(scope)
+            log_failure(error, scope, reference)
+            with contextlib.suppress(OSError, RuntimeError):  # the client has left meanwhile
+                await socket.close(scope, receive, reference)
+
+
+class _Response:
+    """How far the response has come."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_started = False
+        self.is_complete = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.is_started = True
+        elif message["type"] == "http.response.body":
+            self.is_complete = not message.get("more_body", False)
+        await self._send(message)
+
+
+class _Socket:
+    """How far a WebSocket has come."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._is_accepted = False
+        self._is_closed = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self._is_accepted = True
+        elif message["type"] in ("websocket.close", "websocket.http.response.start"):
+            self._is_closed = True
+        await self._send(message)
+
+    async def close(self, scope: Scope, receive: Receive, reference: str) -> None:
+        """Tell the client that the server failed, in the way that is still possible."""
+        if self._is_closed:
+            return
+        if not self._is_accepted and "websocket.http.response" in scope.get("extensions", {}):
+            answer = problem_response(HTTPConnection(scope), internal_problem(reference))
+            await answer(scope, receive, self.send)
+        else:
+            await self.send({"type": "websocket.close", "code": _INTERNAL_ERROR, "reason": ""})
+
+
+def _blame(error: Exception, scope: Scope, body: GuardedBody | None) -> Problem | None:
+    """The request's fault, if it is: the app failed on a value that was doubtful from the start."""
+    if not isinstance(error, _ABOUT_VALUES):
+        return None
+    if body is not None and (problem := body.blame(error)) is not None:
+        return problem
+    doubts = doubts_about_url(scope)
+    return refusal_of(doubts) if doubts else None

@@ -1,0 +1,145 @@
+"""A request body on its way to the app, looked at as it passes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from .bodies import Finding, doubt_about_text, inspect, is_suspicious, is_too_deep, non_finite
+from .problems import Problem
+from .validation import entry, not_json, unprocessable
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope
+
+_MOST_HELD = 2**20  # bytes, of a body that a handler reads by itself
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_JSON = re.compile(rb"\s*[^;\s]+[/+]json\s*(?:;|$)", re.IGNORECASE)
+
+
+class GuardedBody:
+    """Passes chunks on and holds the last one back until the whole has been looked at.
+
+    A body that FastAPI will parse is held by FastAPI too, so holding its chunks costs nothing; one
+    that a handler reads by itself is looked at up to a megabyte and otherwise let through.
+
+    Args:
+        scope: of the request; tells the route once it is known.
+        receive: where the chunks come from.
+        allow_non_finite: let NaN and the infinities pass.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, allow_non_finite: bool) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._allow_non_finite = allow_non_finite
+        self._chunks: list[bytes] = []
+        self._held = 0
+        self._is_done = False
+        self._body = b""
+        self._doubts: tuple[Finding, ...] = ()
+
+    async def receive(self) -> Message:
+        """The next message.
+
+        Raises:
+            Problem: the body is complete, and refused.
+        """
+        message = await self._receive()
+        if self._is_done or message["type"] != "http.request":
+            return message
+        if chunk := message.get("body", b""):
+            self._chunks.append(chunk)
+            self._held += len(chunk)
+        if message.get("more_body", False):
+            if self._held > _MOST_HELD and not self._will_be_parsed():
+                self._finish()
+        else:
+            self._look(self._finish())
+        return message
+
+    def blame(self, error: Exception) -> Problem | None:
+        """The problem that says so, if the app failed because of this body."""
+        if self._is_unparsable(error):
+            return not_json("The body is not valid JSON.")
+        return refusal_of(self._doubts) if self._doubts else None
+
+    def _finish(self) -> bytes:
+        chunks, self._chunks = self._chunks, []
+        self._is_done = True
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _will_be_parsed(self) -> bool:
+        """By FastAPI, or, before the route is known, by a middleware, whole."""
+        return "route" not in self._scope or _body_field(self._scope) is not None
+
+    def _look(self, body: bytes) -> None:
+        if is_too_deep(body):
+            raise not_json("The body is nested too deeply.")
+        if not self._will_be_parsed():
+            self._body = body  # the handler parses it, and may fail
+        if not is_suspicious(body):
+            return
+        found = inspect(body, allow_non_finite=self._allow_non_finite)
+        if found.unreadable:
+            raise not_json(found.unreadable)
+        if refused := found.refused or self._refused_as_declared(found.value, found.doubtful):
+            raise refusal_of(refused)
+        self._doubts = found.doubtful
+
+    def _refused_as_declared(
+        self, value: object, doubtful: Sequence[Finding]
+    ) -> tuple[Finding, ...]:
+        """Texts like "nan" that the route's declaration turns into non-finite numbers."""
+        field = _body_field(self._scope)
+        if field is None or not any(one.rule == "finite_number" for one in doubtful):
+            return ()
+        try:
+            validated, errors = field.validate(value, {}, loc=("body",))
+            return () if errors else non_finite(field.serialize(validated, mode="python"))
+        except Exception:  # a validator or serializer of the app's; it will fail in its own place
+            return ()
+
+    def _is_unparsable(self, error: Exception) -> bool:
+        """Whether `error` says that this very body cannot be parsed."""
+        if isinstance(error, UnicodeDecodeError):
+            return error.object == self._body
+        return isinstance(error, json.JSONDecodeError) and error.doc.encode(
+            "utf-8", "surrogatepass"
+        ) in (self._body, self._body[3:])
+
+
+def sends_json(scope: Scope) -> bool:
+    """Whether the app may take this request's body for JSON."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            return _JSON.match(value) is not None
+    return scope["method"] not in _WITHOUT_BODY
+
+
+def refusal_of(findings: Sequence[Finding]) -> Problem:
+    """The problem that names these values' places and rules."""
+    return unprocessable([entry(one.path, one.rule, one.message) for one in findings])
+
+
+def doubts_about_url(scope: Scope) -> tuple[Finding, ...]:
+    """Values in path, query and headers that are hard on code that takes them for numbers."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    values = [(("query", name), value) for name, value in parse_qsl(query, keep_blank_values=True)]
+    values += [(("path", name), str(value)) for name, value in scope.get("path_params", {}).items()]
+    values += [
+        (("header", name.decode("latin-1")), value.decode("latin-1"))
+        for name, value in scope.get("headers", ())
+    ]
+    found = ((path, *doubt_about_text(text)) for path, text in values)
+    return tuple(Finding(path, rule, message) for path, rule, message in found if rule)
+
+
+def _body_field(scope: Scope) -> Any:
+    """What FastAPI validates the route's body with; None where the route has none."""
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    found = getattr(context, "body_field", None)
+    return found if found is not None else getattr(scope.get("route"), "body_field", None)

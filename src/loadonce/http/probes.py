@@ -1,0 +1,95 @@
+"""The three questions an orchestrator asks, answered from the models' states at that moment.
+
+| state                                   | /livez | /startupz | /readyz          |
+|-----------------------------------------|--------|-----------|------------------|
+| loading, a required model not ready yet | 200    | 503       | 503 `loading`    |
+| every required model ready              | 200    | 200       | 200 `ok`         |
+| an optional model failed                | 200    | 200       | 200 `degraded`   |
+| reload running, or failed               | 200    | 200       | 200 (old serves) |
+| a model's queue full                    | 200    | 200       | 200              |
+| draining                                | 200    | 200       | 503 `draining`   |
+
+No probe touches a model, a lock or a thread; nothing is cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from loadonce.lifecycle.policy import Readiness
+from loadonce.lifecycle.registry import Registry
+from loadonce.lifecycle.version import State
+
+from .problems import OK, SERVICE_UNAVAILABLE, render
+
+LIVE, STARTED, READY = "/livez", "/startupz", "/readyz"
+
+_LEAVING = frozenset({State.DRAINING.value, State.UNLOADED.value})
+
+
+def probe_routes(registries: Sequence[Registry]) -> list[Route]:
+    """Routes for GET and HEAD that are not part of the app's API: no dependencies, no schema."""
+
+    async def livez(_request: Request) -> Response:
+        return _response(OK, "ok")
+
+    async def startupz(_request: Request) -> Response:
+        found = [registry.readiness() for registry in registries]
+        is_started = all(one.is_started for one in found)
+        status = OK if is_started else SERVICE_UNAVAILABLE
+        return _response(status, "ok" if is_started else "loading", _states(registries, found))
+
+    async def readyz(_request: Request) -> Response:
+        found = [registry.readiness() for registry in registries]
+        word = _word(found)
+        status = OK if word in ("ok", "degraded") else SERVICE_UNAVAILABLE
+        return _response(status, word, _states(registries, found))
+
+    endpoints: tuple[tuple[str, Callable[[Request], Awaitable[Response]]], ...] = (
+        (LIVE, livez),
+        (STARTED, startupz),
+        (READY, readyz),
+    )
+    return [Route(path, endpoint, include_in_schema=False) for path, endpoint in endpoints]
+
+
+def _word(found: Sequence[Readiness]) -> str:
+    if all(one.is_ready for one in found):
+        return "degraded" if any(one.is_degraded for one in found) else "ok"
+    if any(_is_leaving(one) for one in found):
+        return "draining"
+    return "loading"
+
+
+def _is_leaving(one: Readiness) -> bool:
+    was_ready = one.is_started and not one.is_ready
+    return was_ready or any(state in _LEAVING for state in one.states.values())
+
+
+def _states(registries: Sequence[Registry], found: Sequence[Readiness]) -> dict[str, str]:
+    """Each model's state; names that two registries share are told apart by registry."""
+    states: dict[str, str] = {}
+    for registry, one in zip(registries, found, strict=True):
+        for name, state in one.states.items():
+            key, number = name, 1
+            while key in states:
+                number += 1
+                key = f"{type(registry).__name__}.{name}" + (f"#{number}" if number > 2 else "")
+            states[key] = state
+    return states
+
+
+def _response(status: int, word: str, states: dict[str, str] | None = None) -> Response:
+    content: dict[str, object] = {"status": word}
+    if states is not None:
+        content["models"] = states
+    return Response(
+        render(content),
+        status_code=status,
+        headers={"Cache-Control": "no-store"},
+        media_type="application/json",
+    )
