@@ -52,7 +52,8 @@ class AppServer(uvicorn.Server):
         self._grace = grace
         self._on_ready = on_ready
         config.load()
-        self._gate = Gate(config.loaded_app)
+        loaded: Any = config.loaded_app  # uvicorn's ASGI types are narrower than Starlette's
+        self._gate = Gate(loaded)
         config.loaded_app = self._gate
         self.lifespan: Any = Lifespan(self._gate, is_required=bool(registries()))
 

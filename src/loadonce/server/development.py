@@ -42,9 +42,9 @@ def develop(options: ServeOptions, reload_dirs: Sequence[Path] = ()) -> None:
         ChangeReload(config, target=partial(_serve_child, options), sockets=[listener]).run()
 
 
-def _serve_child(options: ServeOptions, sockets: list[socket.socket]) -> None:
+def _serve_child(options: ServeOptions, sockets: list[socket.socket] | None) -> None:
     os.environ["LOADONCE_DEVELOPMENT"] = "1"
-    end_process(serve(options, sockets[0]))
+    end_process(serve(options, sockets[0] if sockets else None))
 
 
 def _require_loopback(host: str) -> None:

@@ -34,12 +34,12 @@ def configure_logging(
     Returns:
         The filter to tell when the start is over.
     """
-    is_terminal = sys.stderr.isatty() if is_terminal is None else is_terminal
+    for_people = sys.stderr.isatty() if is_terminal is None else is_terminal
     is_open = level == "debug"
-    formatter = TextFormatter(is_open) if is_terminal else JsonFormatter(is_open)
+    formatter = TextFormatter(is_open) if for_people else JsonFormatter(is_open)
     handler = _StandardError()
     handler.setFormatter(formatter)
-    lines = StartLines(handler, has_bars=is_terminal)
+    lines = StartLines(handler, has_bars=for_people)
     handler.addFilter(lines)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)

@@ -12,7 +12,7 @@ import ssl
 import sys
 import time
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -157,8 +157,9 @@ async def _without_waiting(serving: Coroutine[Any, Any, None]) -> None:
 def _config(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
     import uvicorn
 
+    served: Callable[..., Any] = app  # uvicorn's ASGI types are narrower than Starlette's
     return uvicorn.Config(
-        app,
+        served,
         log_config=None,
         access_log=options.access_log,
         backlog=BACKLOG,
