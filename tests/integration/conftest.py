@@ -40,10 +40,23 @@ def note(line: str) -> None:
 class Process:
     """A child process, its output collected while it runs."""
 
-    def __init__(self, command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.began = time.monotonic()
         self.popen = subprocess.Popen(
-            command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=pass_fds,
         )
         self._lines: list[str] = []
         self._changed = threading.Condition()
@@ -126,12 +139,14 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     """`launch("loadonce", "serve", ...)` starts a console script in the test's directory."""
     started: list[Process] = []
 
-    def start(script: str, *arguments: str, **environment: str) -> Process:
+    def start(
+        script: str, *arguments: str, pass_fds: Sequence[int] = (), **environment: str
+    ) -> Process:
         command = [str(Path(sys.executable).parent / script), *arguments]
         clean = {
             name: value for name, value in os.environ.items() if name != "KUBERNETES_SERVICE_HOST"
         }
-        process = Process(command, tmp_path, {**clean, **environment})
+        process = Process(command, tmp_path, {**clean, **environment}, pass_fds)
         started.append(process)
         return process
 
