@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vitalcheck.features import Row
-from vitalcheck.percentiles import Distribution, ReferenceDays, candidates, name_of
+from vitalcheck.percentiles import Distribution, ReferenceDays, candidates, name_of, read_days
+from vitalcheck.schemas import METRICS
 
 LEVELS = np.array([0.0, 25.0, 50.0, 75.0, 100.0])
 
@@ -72,3 +74,25 @@ def test_a_suppressed_group_falls_back_to_the_next_with_every_metric() -> None:
     wide = reference.compare(row, ("steps", "calories"))
     assert wide.percentiles == {"steps": 50, "calories": 50}
     assert (wide.group, wide.days, wide.people) == ("female", 40, 12)
+
+
+def table_of(*metrics: str) -> pyarrow.Table:
+    rows = [
+        {"sex": "all", "age_band": "all", "metric": metric, "percentile": point,
+         "value": point * 10.0, "days": 700, "people": 30}
+        for metric in metrics
+        for point in (75, 25, 50)
+    ]  # fmt: skip
+    return pyarrow.Table.from_pylist(rows)
+
+
+def test_the_table_is_read_in_the_order_of_its_percentiles() -> None:
+    found = read_days(table_of(*METRICS))[("all", "all")]["steps"]
+    assert found.values.tolist() == [250, 500, 750]
+    assert (found.days, found.people) == (700, 30)
+    assert found.rank(375) == 37.5
+
+
+def test_a_table_without_a_metric_of_everyone_is_refused() -> None:
+    with pytest.raises(ValueError, match="no percentiles of everyone for steps"):
+        read_days(table_of(*set(METRICS) - {"steps"}))

@@ -16,6 +16,7 @@ from vitalcheck.shapley import (
     Case,
     all_coalitions,
     explain,
+    rows_needed,
     sampled_coalitions,
 )
 
@@ -125,6 +126,16 @@ def test_sampled_values_are_near_the_exact_ones_and_always_the_same() -> None:
     (again,) = explain(additive, [Case(row, reference)])
     assert again.effects is not None
     assert again.effects.tolist() == sampled.effects.tolist()
+
+
+@pytest.mark.parametrize(("features", "same"), [(13, 0), (13, 5), (30, 0), (30, 20), (4, 4)])
+def test_the_number_of_predictions_is_known_before(features: int, same: int) -> None:
+    row, reference = np.ones(features), np.zeros(features)
+    row[:same] = 0
+    for case in (Case(row, reference), Case(row)):
+        predict = Wiggly(features)
+        explain(predict, [case])
+        assert predict.calls == [rows_needed(case)]
 
 
 def test_cases_are_predicted_together_and_answered_in_order() -> None:

@@ -17,8 +17,9 @@ _URGENT: Final = "With sudden or severe symptoms, call your local emergency numb
 
 _CHANGEABLE: Final[dict[str, str]] = {
     "glucose": "Have your blood sugar checked; diet, activity and weight all act on it.",
-    "fasting_blood_sugar_high": "Have your blood sugar checked; diet and activity act on it.",
-    "insulin": "Have your blood sugar and insulin checked together.",
+    "fasting_blood_sugar_high": "Have your blood sugar checked; diet, activity and weight all act "
+    "on it.",
+    "insulin": "Have your blood sugar checked; diet, activity and weight all act on it.",
     "bmi": "Even a small change of weight towards the healthy range helps; ask for support.",
     "skin_thickness": "Regular activity and a balanced diet help to lower body fat.",
     "blood_pressure": "Measure your blood pressure regularly; less salt and more movement help.",
@@ -33,7 +34,7 @@ _CHANGEABLE: Final[dict[str, str]] = {
     "sleep_hours": "Aim for seven to nine hours of sleep at regular times.",
     "resting_pulse": "Regular endurance activity lowers the resting pulse.",
     "physically_active": "Some activity on most days helps; a brisk walk counts.",
-    "smoker": "Not smoking is the single most helpful change; ask for support to stop.",
+    "smoker": "Staying away from tobacco is among the most helpful things to do; support exists.",
     "drinks_per_day": "Drink less alcohol, above all in the evening.",
     "bad_mental_health_days": "Talk to someone you trust, or a professional, about how you feel.",
     "depressed": "Talk to someone you trust, or a professional, about how you feel.",

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from .features import FEATURES, FeatureSet, FloatArray
-from .scoring import BOUNDS
+from .scoring import BOUNDS, LEVELS
 
 ARTIFACTS: Final = (
     "diabetes",
@@ -35,7 +35,7 @@ class Card:
         table: the model's inputs.
         reference: the encoded row (features,) that explanations compare with.
         levels: the probabilities at which moderate, high and critical begin.
-        below, above: what a conformal interval adds on either side, in the target's unit.
+        below, above: how far a conformal interval goes beyond on either side, in US$ or years.
     """
 
     document: Mapping[str, Any]
@@ -56,13 +56,14 @@ def read_card(name: str, document: Mapping[str, Any]) -> Card:
         return Card(document)
     (reference,) = table.encode([document["reference"]])
     conformal = document.get("conformal", {})
+    levels = document.get("risk_levels", {})
     return Card(
         document,
         table,
         reference,
-        tuple(document.get("levels", BOUNDS)),
-        float(conformal.get("below", 0.0)),
-        float(conformal.get("above", 0.0)),
+        tuple(levels.get(name, bound) for name, bound in zip(LEVELS[1:], BOUNDS, strict=True)),
+        float(conformal.get("below_usd", conformal.get("half_width_years", 0.0))),
+        float(conformal.get("above_usd", conformal.get("half_width_years", 0.0))),
     )
 
 

@@ -48,7 +48,9 @@ class Models(Registry):
         {name: f"insurance_{name}.joblib" for name in ("mean", "q05", "q95")},
         kind="three sklearn pipelines",
     )
-    brain_tumor: Model[Network] = artifact("brain_tumor.onnx", required=False, kind="ONNX network")
+    brain_tumor: Model[Network] = artifact(
+        "brain_tumor.onnx", required=False, threads=2, kind="ONNX network"
+    )
     fitbit_percentiles: Model[pyarrow.Table] = table(
         "fitbit_percentiles.parquet", root=_tables_dir, required=False, kind="Parquet table"
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow
 
 from .features import FloatArray, Row
+from .schemas import METRICS
 
 ALL: Final = "all"
 BANDS: Final = ((0, 30, "<30"), (30, 200, ">=30"))
@@ -89,8 +90,24 @@ def name_of(group: Group) -> str:
 
 def open_days(table: pyarrow.Table) -> Iterator[ReferenceDays]:
     """The reference table as arrays, made once."""
-    yield read(table)
+    yield ReferenceDays(read_days(table))
 
 
-def read(table: pyarrow.Table) -> ReferenceDays:
-    raise NotImplementedError
+def read_days(table: pyarrow.Table) -> dict[Group, dict[str, Distribution]]:
+    """One distribution for each group and metric of a table with the columns sex, age_band, metric,
+    percentile, value, days, people.
+
+    Raises ValueError where everyone together lacks a metric: then nothing could be compared.
+    """
+    frame = table.to_pandas().sort_values("percentile", kind="stable")
+    found: dict[Group, dict[str, Distribution]] = {}
+    for (sex, band, metric), rows in frame.groupby(["sex", "age_band", "metric"]):
+        found.setdefault((str(sex), str(band)), {})[str(metric)] = Distribution(
+            rows["value"].to_numpy(np.float64),
+            rows["percentile"].to_numpy(np.float64),
+            int(rows["days"].iloc[0]),
+            int(rows["people"].iloc[0]),
+        )
+    if missing := set(METRICS) - set(found.get((ALL, ALL), ())):
+        raise ValueError(f"no percentiles of everyone for {', '.join(sorted(missing))}")
+    return found

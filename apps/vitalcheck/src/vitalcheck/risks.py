@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from loadonce import Classifier, Handle
 
@@ -13,7 +14,12 @@ from .cards import Card, Cards
 from .deps import timed
 from .schemas import Profile
 from .scoring import assess, contributors, risk_level
-from .shapley import Case, Outcome
+from .shapley import Case, Outcome, rows_needed
+
+M = TypeVar("M")
+R = TypeVar("R")
+
+_ROWS_IN_COMPANY: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ async def risk_of(
 ) -> RiskAnswer:
     """Ask the model about one row, together with whoever asks at the same time."""
     card = cards.value[handle.name]
-    answer = await timed(handle.batch(assess, case_of(card, body, is_explained)))
+    answer = await timed(ask(handle, assess, case_of(card, body, is_explained)))
     explained = explanation(card, body, answer.result)
     level = risk_level(answer.result.prediction, card.levels)
     shown: list[Contributor] = explained.get("contributors", [])
@@ -42,6 +48,16 @@ async def risk_of(
         },
         answer.ms,
     )
+
+
+async def ask(
+    handle: Handle[M], function: Callable[[M, Sequence[Case]], Sequence[R]], case: Case
+) -> R:
+    """Ask a model about one case: together with whoever asks at the same time, or alone where the
+    explanation takes so many rows that company would only make everyone wait."""
+    if rows_needed(case) > _ROWS_IN_COMPANY:
+        return (await handle.run(function, [case]))[0]
+    return await handle.batch(function, case)
 
 
 def case_of(card: Card, body: Profile, is_explained: bool) -> Case:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
-from pydantic_core import PydanticCustomError
+
+from loadonce.http import RuleViolation
 
 from . import features
 from .features import Feature, FeatureSet, Row
@@ -149,7 +150,7 @@ class Fitness(Profile):
     def _something_to_compare(self) -> Fitness:
         row = self.row()
         if all(row[metric] is None for metric in METRICS):
-            raise PydanticCustomError("nothing_given", f"give at least one of {', '.join(METRICS)}")
+            raise RuleViolation(f"give at least one of {', '.join(METRICS)}")
         return self
 
 
@@ -175,9 +176,7 @@ class Comprehensive(Body):
     @model_validator(mode="after")
     def _something_to_assess(self) -> Comprehensive:
         if self.diabetes is None and self.heart is None and self.stroke is None:
-            raise PydanticCustomError(
-                "nothing_given", "give at least one of diabetes, heart, stroke"
-            )
+            raise RuleViolation("give at least one of diabetes, heart, stroke")
         return self
 
 

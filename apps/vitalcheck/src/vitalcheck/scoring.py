@@ -69,7 +69,7 @@ def cost_interval(spending: Spending, below: float, above: float) -> list[float]
     spending and nothing below 0."""
     expected = spending.expected.prediction
     low = min(max(spending.low - below, 0.0), expected)
-    return [low, max(spending.high + above, expected)]
+    return [low, max(max(spending.high, 0.0) + above, expected)]
 
 
 def risk_level(probability: float, bounds: Sequence[float] = BOUNDS) -> RiskLevel:

@@ -27,7 +27,7 @@ EXACT_FEATURES: Final = 13
 """Models with at most so many features get exact values."""
 EXACT_DIFFERING: Final = 10
 """Models with more get them too, where at most so many features differ from the reference."""
-PAIRS: Final = 16
+PAIRS: Final = 32
 """Sampled permutations, each also walked backwards (antithetic)."""
 _SEED: Final = 20_260_101
 _ROWS_AT_ONCE: Final = 16_384
@@ -76,15 +76,12 @@ class _Plan:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._differing = np.empty(0, dtype=np.intp)
-        self._is_exact = True
         if case.reference is None:
             self.rows = case.row[np.newaxis]
             return
-        same = (case.row == case.reference) | (np.isnan(case.row) & np.isnan(case.reference))
-        self._differing = np.flatnonzero(~same)
+        self._differing = differing(case.row, case.reference)
         count = len(self._differing)
-        self._is_exact = len(same) <= EXACT_FEATURES or count <= EXACT_DIFFERING
+        self._is_exact = is_exact(len(case.row), count)
         masks = all_coalitions(count) if self._is_exact else sampled_coalitions(count)
         self.rows = np.tile(case.reference, (len(masks), 1))
         self.rows[:, self._differing] = np.where(
@@ -100,6 +97,25 @@ class _Plan:
             exact_effects(values) if self._is_exact else sampled_effects(values, count)
         )
         return Outcome(float(values[-1]), float(values[0]), effects)
+
+
+def differing(row: FloatArray, reference: FloatArray) -> npt.NDArray[np.intp]:
+    """The columns in which two rows differ; missing in both is no difference."""
+    same = (row == reference) | (np.isnan(row) & np.isnan(reference))
+    return np.flatnonzero(~same)
+
+
+def is_exact(features: int, differing: int) -> bool:
+    """Whether every coalition is looked at, or a sample of them."""
+    return features <= EXACT_FEATURES or differing <= EXACT_DIFFERING
+
+
+def rows_needed(case: Case) -> int:
+    """How many predictions it takes to answer this case."""
+    if case.reference is None:
+        return 1
+    count = len(differing(case.row, case.reference))
+    return 2**count if is_exact(len(case.row), count) else 2 + 2 * PAIRS * (count - 1)
 
 
 def all_coalitions(count: int) -> BoolArray:

@@ -12,6 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from loadonce.http import RuleViolation
+
 from .imaging import MAX_BYTES
 from .schemas import EncodedImage
 
@@ -20,7 +22,8 @@ _FIELD: Final = "image"
 
 def refusal(rule: str, message: str, *field: str) -> RequestValidationError:
     """A 422 like any other: which field, which rule; never the value."""
-    return RequestValidationError([{"type": rule, "loc": ("body", *field), "msg": message}])
+    context = {"error": RuleViolation(message)}
+    return RequestValidationError([{"type": rule, "loc": ("body", *field), "ctx": context}])
 
 
 def media_type_of(request: Request) -> str:

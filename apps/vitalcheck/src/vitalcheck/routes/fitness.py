@@ -1,5 +1,6 @@
 """Fitness figures among other people's days."""
 
+import time
 from typing import Annotated
 
 import pyarrow
@@ -26,6 +27,8 @@ async def percentiles(
     next larger group where too few of them were measured."""
     row = body.row()
     given = tuple(metric for metric in METRICS if row[metric] is not None)
+    started = time.perf_counter()
     found = days.value.compare(row, given)
+    ms = (time.perf_counter() - started) * 1e3
     reference = Reference(group=found.group, days=found.days, people=found.people)
-    return reply(Percentiles(percentiles=dict(found.percentiles), reference=reference), table)
+    return reply(Percentiles(percentiles=dict(found.percentiles), reference=reference), table, ms)

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Request
 from loadonce import Handle
 from vitalcheck.answers import Envelope, TumorReading
 from vitalcheck.deps import Replying, timed
-from vitalcheck.imaging import MAX_BYTES, Network, Reading, classify, to_input
+from vitalcheck.imaging import MAX_BYTES, ImageRefusedError, Network, Reading, classify, to_input
 from vitalcheck.models import models
 from vitalcheck.schemas import EncodedImage
-from vitalcheck.uploads import picture_of
+from vitalcheck.uploads import picture_of, refusal
 
 router = APIRouter(prefix="/imaging", tags=["imaging"])
 
@@ -63,5 +63,8 @@ async def brain_tumor(
 
 
 def _read(network: Network, picture: bytes) -> Reading:
-    (reading,) = classify(network, [to_input(picture)])
+    try:
+        (reading,) = classify(network, [to_input(picture)])
+    except ImageRefusedError as error:
+        raise refusal(error.code, str(error), "image") from None
     return reading

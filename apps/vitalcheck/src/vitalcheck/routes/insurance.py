@@ -9,7 +9,7 @@ from loadonce import Handle, Regressor
 from vitalcheck.answers import Cost, Envelope
 from vitalcheck.deps import CardsHandle, Explain, Replying, timed
 from vitalcheck.models import models
-from vitalcheck.risks import case_of, explanation
+from vitalcheck.risks import ask, case_of, explanation
 from vitalcheck.schemas import Insurance
 from vitalcheck.scoring import cost_interval, spend
 
@@ -28,7 +28,7 @@ async def cost(
 ) -> Envelope[Cost]:
     """A year's total health spending (US household survey MEPS, 2015), with a 90 % interval."""
     card = cards.value[model.name]
-    answer = await timed(model.batch(spend, case_of(card, body, explain)))
+    answer = await timed(ask(model, spend, case_of(card, body, explain)))
     expected = answer.result.expected
     data = Cost(
         expected_usd=expected.prediction,

@@ -9,7 +9,7 @@ from vitalcheck import answers
 from vitalcheck.answers import Envelope
 from vitalcheck.deps import CardsHandle, Explain, Replying, timed
 from vitalcheck.models import models
-from vitalcheck.risks import case_of, explanation
+from vitalcheck.risks import ask, case_of, explanation
 from vitalcheck.schemas import LifeExpectancy
 from vitalcheck.scoring import estimate
 
@@ -26,7 +26,7 @@ async def life_expectancy(
 ) -> Envelope[answers.LifeExpectancy]:
     """A country's life expectancy at birth (WHO figures 2000-2016), with a 90 % interval."""
     card = cards.value[model.name]
-    answer = await timed(model.batch(estimate, case_of(card, body, explain)))
+    answer = await timed(ask(model, estimate, case_of(card, body, explain)))
     years = answer.result.prediction
     data = answers.LifeExpectancy(
         years=years,

@@ -1,0 +1,68 @@
+"""The page's files come with strict headers; the probes and the schema are there."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from vitalcheck.app import create_app
+from vitalcheck.page import LOOSER, STRICT
+from vitalcheck.settings import Settings
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/static/index.html"])
+def test_pages_cannot_be_scripted_framed_or_sniffed(client: TestClient, path: str) -> None:
+    reply = client.get(path)
+    assert reply.status_code == 200
+    assert reply.headers["Content-Type"].startswith("text/html")
+    policy = reply.headers["Content-Security-Policy"]
+    assert policy == (LOOSER if path == "/docs" else STRICT)
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "script-src" not in policy
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.headers["Referrer-Policy"] == "no-referrer"
+    assert reply.headers["X-Frame-Options"] == "DENY"
+
+
+def test_pages_are_not_sent_twice(client: TestClient) -> None:
+    tag = client.get("/").headers["ETag"]
+    again = client.get("/", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    assert again.headers["Content-Security-Policy"] == STRICT
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/../settings.py", "/static/%2e%2e/settings.py", "/static/..%2fsettings.py",
+     "/static//etc/passwd", "/static/", "/static/nothing.js", "/static/%00", "/static/é"],
+)  # fmt: skip
+def test_nothing_outside_the_folder_is_served(client: TestClient, path: str) -> None:
+    reply = client.get(path)
+    assert reply.status_code in (400, 404)
+    assert reply.json()["request_id"]
+
+
+def test_pages_cannot_be_posted_to(client: TestClient) -> None:
+    for path in ("/", "/docs", "/static/index.html"):
+        assert client.post(path).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/livez", "/startupz", "/readyz"])
+def test_the_probes_answer(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def test_the_schema_documents_both_ways_to_send_a_picture(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+    content = schema["paths"]["/api/v1/imaging/brain-tumor"]["post"]["requestBody"]["content"]
+    assert set(content) == {"application/json", "multipart/form-data"}
+
+
+def test_a_missing_folder_is_an_error_when_the_app_is_made(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="does not exist"):
+        create_app(Settings(static_dir=tmp_path / "nowhere"))
+
+
+def test_the_schema_states_the_api_s_version() -> None:
+    assert create_app(Settings(api_version="7.5")).version == "7.5"
