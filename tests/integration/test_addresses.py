@@ -68,8 +68,8 @@ def test_a_socket_file_left_behind_is_replaced(write: Write, serve: Launch, tmp_
 def test_tls_with_a_certificate_of_ones_own(write: Write, serve: Launch, tmp_path: Path) -> None:
     write(APP)
     command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout key.pem -out cert.pem "
-        "-days 1 -passout pass:secret -subj /CN=localhost "
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout key.pem "
+        "-out cert.pem -days 1 -passout pass:secret -subj /CN=localhost "
         "-addext subjectAltName=DNS:localhost,IP:127.0.0.1"
     )
     subprocess.run(

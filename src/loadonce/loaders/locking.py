@@ -8,13 +8,14 @@ from pathlib import Path
 
 from loadonce.artifacts import (
     LOCK_NAME,
+    Golden,
     LockEntry,
     LockFile,
     installed_versions,
     measure,
 )
 from loadonce.artifacts.reading import walk_files
-from loadonce.errors import ArtifactUnreadableError
+from loadonce.errors import ArtifactNotFoundError, ArtifactUnreadableError
 from loadonce.loaders.base import Loader
 from loadonce.loaders.inert import UnreadablePickleError
 from loadonce.loaders.policy import require_trusted
@@ -60,7 +61,12 @@ class LockReport:
 
 
 def lock_directory(
-    root: Path, *, allow: Iterable[str] = (), formats: Mapping[str, str] | None = None
+    root: Path,
+    *,
+    allow: Iterable[str] = (),
+    formats: Mapping[str, str] | None = None,
+    golden: Mapping[str, Golden] | None = None,
+    write: bool = True,
 ) -> LockReport:
     """Lock every file below `root` and write `models.lock` there, in one step.
 
@@ -70,8 +76,11 @@ def lock_directory(
     Args:
         allow: further globals that pickles may use, as "module.Name".
         formats: a format name by path, for files whose suffix does not tell.
+        golden: an example by path, checked after every load.
+        write: false to report only what would change.
 
     Raises:
+        ArtifactNotFoundError: a golden example for a file that is not there.
         UntrustedGlobalError: a pickle uses globals that are neither built in nor allowed.
         ArtifactUnreadableError: a file cannot be read, or is no pickle although its suffix says so.
         LockFileError: the old lock file is malformed, or the new one cannot be written.
@@ -81,8 +90,15 @@ def lock_directory(
     entries: dict[str, LockEntry] = {}
     for path in walk_files(root):
         entries[path] = _lock_one(root, path, allowed, formats or {}, before.entries.get(path))
+    for path, example in (golden or {}).items():
+        if path not in entries:
+            raise ArtifactNotFoundError(
+                "", "a golden example for a file that is not there", path=path
+            )
+        entries[path] = replace(entries[path], golden=example)
     after = LockFile(entries)
-    after.write(root)
+    if write:
+        after.write(root)
     return _report(before, after)
 
 

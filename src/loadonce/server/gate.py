@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
+
+from starlette.requests import HTTPConnection
+
+from loadonce.http.problems import SERVICE_UNAVAILABLE, Problem, problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,24 +50,14 @@ class Gate:
             if not self.is_closing:
                 raise
             if not has_started:
-                await _answer_unavailable(send)
+                await _answer_unavailable(scope, receive, send)
 
 
-async def _answer_unavailable(send: Send) -> None:
-    """503 as problem details (RFC 9457)."""
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": "Service Unavailable",
-            "status": 503,
-            "detail": "The server is shutting down; this request was not finished.",
-        }
-    ).encode()
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"retry-after", b"1"),
-        _CLOSE,
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _answer_unavailable(scope: Scope, receive: Receive, send: Send) -> None:
+    problem = Problem(
+        SERVICE_UNAVAILABLE,
+        detail="The server is shutting down; this request was not finished.",
+        headers={"Connection": "close"},
+        retry_after=1,
+    )
+    await problem_response(HTTPConnection(scope), problem)(scope, receive, send)
