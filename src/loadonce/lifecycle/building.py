@@ -89,13 +89,13 @@ class Builder:
         """
         origin = slot.declaration.origin
         assert isinstance(origin, ArtifactOrigin)
-        started = time.monotonic()
         version.label, version.sha256 = source.version, source.sha256
         version.bytes_on_disk = source.size
         version.libraries = _libraries(source)
         try:
             with _translated(slot):
                 async with self.lanes.of(origin):
+                    started = time.monotonic()  # waiting for the lane is no load time
                     value = await self._load_in_lane(slot, version, origin, source)
                 await self._check(slot, value, source)
         finally:
