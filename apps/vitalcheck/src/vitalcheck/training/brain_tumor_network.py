@@ -1,9 +1,9 @@
 """The brain-tumour network and how one copy of it is trained (PyTorch, CPU).
 
-A small residual network (He et al. 2016) for 480 pictures: about 0.2 million weights, strong
-augmentation, mixup, label smoothing, AdamW with a cosine schedule, and an
-average of the weights along the way. One copy trains on one thread with random numbers of its own,
-so the result does not depend on how many copies train at the same time.
+A small residual network (He et al. 2016) for 480 pictures: about 0.2 million weights, augmentation,
+label smoothing, AdamW with a cosine schedule, and an average of the weights along the way. One copy
+trains on one thread with random numbers of its own, so the result does not depend on how many
+copies train at the same time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vitalcheck.imaging import LABELS
-from vitalcheck.training.brain_tumor_augment import augment, mix
+from vitalcheck.training.brain_tumor_augment import augment
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,11 @@ class Recipe:
     """How a network is built and trained; the defaults are those of the shipped artifact."""
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
-    epochs: int = 60
+    epochs: int = 70
     batch_size: int = 32
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
-    mixup: float = 0.2
     dropout: float = 0.2
     averaging: float = 0.99
 
@@ -133,7 +132,6 @@ def fit(
         for rows in _batches(len(images), size, chance):
             _set_rate(optimizer, recipe.learning_rate * schedule(step / steps))
             inputs, targets = augment(images[rows], chance), soften(labels[rows], recipe)
-            inputs, targets = mix(inputs, targets, recipe.mixup, chance)
             optimizer.zero_grad()
             _loss(network, inputs, targets, recipe.dropout, chance).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
