@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadonce.artifacts.libraries import check_libraries, installed_versions
 from loadonce.artifacts.lock import LOCK_NAME, Golden, LockEntry, LockFile
-from loadonce.artifacts.reading import measure, read_verified
+from loadonce.artifacts.reading import measure, read_verified, walk_files
 from loadonce.artifacts.source import Source
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "installed_versions",
     "measure",
     "read_verified",
+    "walk_files",
 ]

@@ -44,9 +44,11 @@ class SealedBuffer:
         fd = os.memfd_create("loadonce", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(fd, size)
-            with mmap.mmap(fd, size) as writable, memoryview(writable) as target:
-                done = _fill(target, read_into)
-                target.release()
+            writable = mmap.mmap(fd, size)
+            target = memoryview(writable)
+            done = _fill(target, read_into)
+            target.release()
+            writable.close()  # or the seal against writing would be refused
             seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
             # Private: before Linux 6.7 a shared mapping of a write-sealed memfd is refused.

@@ -69,16 +69,6 @@ def read_small_file(root: Path, path: str, max_bytes: int) -> bytes:
     return content
 
 
-def identity(root: Path, path: str) -> tuple[int, int]:
-    """Device and inode of a directory, to notice links that run in a circle."""
-    fd = _walk(root, path, directory=True)
-    try:
-        status = os.fstat(fd)
-    finally:
-        os.close(fd)
-    return status.st_dev, status.st_ino
-
-
 def _is_directory(root: Path, path: str, name: str, fd: int) -> bool:
     mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
     if not stat.S_ISLNK(mode):
@@ -149,7 +139,7 @@ def _require_plain_file(status: os.stat_result) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(status.st_mode):
         raise RefusedError("not a regular file", "put a regular file there")
-    if status.st_nlink != 1:
+    if status.st_nlink > 1:  # 0: it was replaced since it was opened, which harms nobody
         raise RefusedError(
             f"the file has {status.st_nlink} hard links, so it can be changed through another name",
             "copy it (with uv: `--link-mode=copy`)",
