@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -33,7 +33,7 @@ class Example:
             sys.argv = before
         lock_directory(self.directory / "models")
 
-    def module(self, name: str = "app") -> ModuleType:
+    def module(self, name: str = "app") -> Any:
         """Import one of its modules, as a server would."""
         return importlib.import_module(name)
 
