@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
@@ -93,6 +94,16 @@ class Registry:
     def __getitem__(self, name: str) -> Model[Any]:
         return self._models[name]
 
+    @property
+    def root(self) -> Path:
+        """The directory of the artifacts and their lock file, as things are now."""
+        return resolve_root(self._root)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a lifespan holds the models now; not yet while it starts."""
+        return self._manager is not None and self._starting is None
+
     def lifespan(self, app: object) -> AbstractAsyncContextManager[None]:
         """FastAPI's lifespan: loads before the app serves, closes after it has stopped.
 
@@ -135,7 +146,7 @@ class Registry:
         """What the probes tell; derived from the states at this moment."""
         return readiness(
             (model.slot.model_state() for model in self),
-            is_running=self._manager is not None and self._starting is None,
+            is_running=self.is_running,
             is_draining=self._is_draining,
         )
 
@@ -187,7 +198,7 @@ class Registry:
         settings = Settings()
         slots = [model.slot for model in self]
         self._is_draining = False
-        manager = Manager(slots, resolve_root(self._root), settings, self.events)
+        manager = Manager(slots, self.root, settings, self.events)
         self._manager = manager
         try:
             with loading_bars(self.events) if settings.progress == "auto" else nullcontext():
