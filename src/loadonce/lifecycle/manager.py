@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -238,7 +237,7 @@ class Manager:
         self._announce(slot, "failed", str(error))
         if slot.declaration.when != "startup" and not self.is_stopping:
             delay = back_off(slot.failures)
-            slot.retry_at = time.monotonic() + delay
+            slot.retry_at = self.loop.time() + delay
             if slot.declaration.when == "background":
                 self.loop.call_later(delay, self._retry, slot)
 
@@ -257,7 +256,7 @@ class Manager:
         slot.has_been_asked_for = True
         if slot.declaration.when != "first_use" or self.is_stopping:
             return
-        is_due = slot.retry_at is None or time.monotonic() >= slot.retry_at
+        is_due = slot.retry_at is None or self.loop.time() >= slot.retry_at
         if is_due or (slot.attempt is not None and not slot.attempt.done()):
             await asyncio.wait([self._attempt(slot)], timeout=slot.declaration.timeout)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_type_hints
@@ -130,7 +129,8 @@ class Slot(Generic[T]):
         if self.manager.is_stopping:
             return NotReadyError(self.name, "the server is shutting down", retry_after=_SOON)
         if self.state is State.FAILED:
-            wait = None if self.retry_at is None else max(1.0, self.retry_at - time.monotonic())
+            now = self.manager.loop.time()
+            wait = None if self.retry_at is None else max(1.0, self.retry_at - now)
             return FailedError(self.name, "the model failed to load", retry_after=wait)
         return NotReadyError(self.name, f"the model is {self.state}", retry_after=_SOON)
 
