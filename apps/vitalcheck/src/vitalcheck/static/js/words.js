@@ -73,7 +73,7 @@ export function ordinal(value) {
 export function valueOf(value, unit = "") {
   if (value === null || value === undefined) return "not known";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "string") return levelOf(value).toLowerCase().replace(/\b(st|lv|ecg)\b/g, (m) => m.toUpperCase());
+  if (typeof value === "string") return value in LEVELS || value !== value.toLowerCase() ? levelOf(value) : levelOf(value).toLowerCase();
   if (unit === "US$") return dollars(value);
   return unit ? `${number(value)} ${unit}` : number(value);
 }

@@ -21,7 +21,7 @@ export function viewHeader(document, entry, states) {
   refresh();
   return el("header", { class: "view__header" },
     el("h1", { class: "view__title", tabindex: "-1" }, entry.title),
-    el("p", { class: "view__about" }, text), entry.models.length > 0 && badges, limits);
+    el("p", { class: "view__about" }, text), entry.models.length > 0 && el("div", { class: "view__facts" }, badges, limits));
 }
 
 const STATE_WORDS = {
