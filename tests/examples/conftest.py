@@ -15,6 +15,7 @@ import pytest
 from loadonce import lock_directory
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+_trained: dict[tuple[str, ...], dict[str, bytes]] = {}
 
 
 class Example:
@@ -25,12 +26,19 @@ class Example:
         shutil.copytree(EXAMPLES / name, self.directory, ignore=shutil.ignore_patterns("models"))
 
     def make_model(self, *arguments: str) -> None:
-        """What `python make_model.py && loadonce lock models` does."""
-        before, sys.argv = sys.argv, ["make_model.py", *arguments]
-        try:
-            runpy.run_path(str(self.directory / "make_model.py"))
-        finally:
-            sys.argv = before
+        """What `python make_model.py && loadonce lock models` does; trained once for all tests."""
+        key = (self.directory.name, *arguments)
+        if key not in _trained:
+            before, sys.argv = sys.argv, ["make_model.py", *arguments]
+            try:
+                runpy.run_path(str(self.directory / "make_model.py"))
+            finally:
+                sys.argv = before
+            made = (self.directory / "models").iterdir()
+            _trained[key] = {path.name: path.read_bytes() for path in made}
+        (self.directory / "models").mkdir(exist_ok=True)
+        for name, content in _trained[key].items():
+            (self.directory / "models" / name).write_bytes(content)
         lock_directory(self.directory / "models")
 
     def module(self, name: str = "app") -> Any:
