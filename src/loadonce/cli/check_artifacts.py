@@ -1,0 +1,138 @@
+"""Artifacts, loaders and declared types: verified as at the start, without loading anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_origin, get_type_hints
+
+from loadonce.artifacts import LockEntry, LockFile, Source, check_libraries, read_verified
+from loadonce.errors import LoadOnceError, ModelError
+from loadonce.lifecycle.declaration import ArtifactOrigin
+from loadonce.lifecycle.locking import resolve_root
+from loadonce.lifecycle.model import Model
+from loadonce.lifecycle.registry import Registry
+from loadonce.loaders import find
+from loadonce.observe.memory import format_bytes
+
+from .findings import Finding, Level
+
+
+def check_artifacts(
+    registry: Registry, *, allow_version_mismatch: bool = False
+) -> Iterator[Finding]:
+    """Every model's bytes against the lock, its loader, its libraries' versions."""
+    for model in registry:
+        yield from _check_model(registry, model, allow_version_mismatch)
+
+
+def check_types(registry: Registry) -> Iterator[Finding]:
+    """Whether each model's `Model[T]` can be evaluated, so that the start can compare with it."""
+    kind = type(registry)
+    try:
+        hints = get_type_hints(kind)
+    except Exception as error:
+        yield Finding(
+            "warning",
+            kind.__name__,
+            f"the annotations cannot be evaluated, so loaded objects are not compared with their "
+            f"types: {error}",
+            "import these names at run time, not under TYPE_CHECKING; declare the registry at "
+            "module level",
+        )
+        return
+    for model in registry:
+        if get_origin(hints.get(model.name)) is not Model:
+            yield Finding(
+                "warning",
+                f"{kind.__name__}.{model.name}",
+                "no `Model[T]` annotation, so neither checkers nor the start know its type",
+                f"write `{model.name}: Model[...] = ...`",
+            )
+
+
+def _check_model(
+    registry: Registry, model: Model[Any], allow_version_mismatch: bool
+) -> Iterator[Finding]:
+    origin = model.declaration.origin
+    subject = f"{type(registry).__name__}.{model.name}"
+    if not isinstance(origin, ArtifactOrigin):
+        yield Finding("ok", subject, f"{model.declaration.kind}; nothing on disk to verify")
+        return
+    fatal: Level = "error" if model.declaration.required else "warning"
+    try:
+        _check_loader(origin)
+        root = registry.root if origin.root is None else resolve_root(origin.root)
+        source = read_verified(root, origin.path, LockFile.read(root))
+    except Exception as error:
+        yield _failure(fatal, subject, model, error)
+        return
+    try:
+        yield from _check_source(fatal, subject, model, source, allow_version_mismatch)
+    finally:
+        source.close()
+
+
+def _check_loader(origin: ArtifactOrigin) -> None:
+    """Raises where the declared loader does not exist, lacks its library or an option."""
+    if not callable(origin.loader):
+        for path in _paths(origin):
+            find(origin.loader, path).check_options(dict(origin.options))
+
+
+def _check_source(
+    fatal: Level, subject: str, model: Model[Any], source: Source, allow_version_mismatch: bool
+) -> Iterator[Finding]:
+    entries = [part.entry for part in source.files.values()] or [source.entry]
+    try:
+        warnings = [
+            warning
+            for entry in entries
+            for warning in check_libraries(entry, allow_other_versions=allow_version_mismatch)
+        ]
+    except ModelError as error:
+        yield _failure(fatal, subject, model, error)
+        return
+    libraries = {name: known for entry in entries for name, known in entry.libraries.items()}
+    shown = "".join(f", {name} {known}" for name, known in libraries.items())
+    yield Finding(
+        "ok", subject, f"version {source.version}, {format_bytes(source.size)} as locked{shown}"
+    )
+    for warning in warnings:
+        yield Finding("warning", subject, warning)
+    for entry in entries:
+        yield from _check_format(subject, model, entry)
+
+
+def _check_format(subject: str, model: Model[Any], entry: LockEntry) -> Iterator[Finding]:
+    origin = model.declaration.origin
+    assert isinstance(origin, ArtifactOrigin)
+    if callable(origin.loader):
+        return
+    loader = find(origin.loader, entry.path)
+    if loader.name != entry.format:
+        yield Finding(
+            "warning",
+            subject,
+            f"{entry.path} was locked as '{entry.format}', its loader is '{loader.name}'",
+            "lock it again with `--format PATH=NAME`",
+        )
+
+
+def _paths(origin: ArtifactOrigin) -> list[str]:
+    return [origin.path] if isinstance(origin.path, str) else list(origin.path.values())
+
+
+def _failure(level: Level, subject: str, model: Model[Any], error: Exception) -> Finding:
+    if isinstance(error, ModelError):
+        origin = model.declaration.origin
+        path = origin.shown_path if isinstance(origin, ArtifactOrigin) else ""
+        error.about(model.name, path)
+        facts = [f"{name}: {text}" for name, text in _facts(error).items() if text]
+        head = f"{error.path}: {error.problem}" if error.path else error.problem
+        return Finding(level, subject, "\n".join([head, *facts]), error.hint)
+    text = str(error) if isinstance(error, LoadOnceError) else f"{type(error).__name__}: {error}"
+    return Finding(level, subject, text)
+
+
+def _facts(error: ModelError) -> Mapping[str, str]:
+    return {"expected": error.expected, "found": error.found}
