@@ -17,6 +17,8 @@ from .output import console
 from .parameters import AppDir, Factory, Json, Target
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from loadonce.errors import LoadOnceError
     from loadonce.lifecycle.model import ModelStatus
     from loadonce.lifecycle.registry import Registry

@@ -12,6 +12,8 @@ import typer
 from .output import console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from loadonce.artifacts import Golden, LockEntry
     from loadonce.loaders import LockReport
 
