@@ -132,7 +132,7 @@ def registry() -> Models:
     return models
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def app() -> Iterator[FastAPI]:
     """The app, with a stub in the place of every model."""
     with ExitStack() as overrides:
@@ -141,7 +141,7 @@ def app() -> Iterator[FastAPI]:
         yield create_app()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(app: FastAPI) -> Iterator[TestClient]:
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client

@@ -15,17 +15,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-STRICT: Final = (
-    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
+POLICY: Final = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
-"""No script and no style but our own files; pictures also from the page's own memory (preview)."""
-LOOSER: Final = f"{STRICT}; style-src 'self' 'unsafe-inline'"
-"""For the documentation, whose renderer may set styles."""
-
-
+"""No script, style or picture but our own files, nothing inline, and no page around ours."""
 _HEADERS: Final = {
-    "Content-Security-Policy": STRICT,
+    "Content-Security-Policy": POLICY,
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Frame-Options": "DENY",
@@ -50,8 +46,6 @@ def page_routes(directory: Path) -> list[BaseRoute]:
         return await files.get_response("index.html", request.scope)
 
     async def docs(request: Request) -> Response:
-        response = await files.get_response("docs.html", request.scope)
-        response.headers["Content-Security-Policy"] = LOOSER
-        return response
+        return await files.get_response("docs.html", request.scope)
 
     return [Route("/", page), Route("/docs", docs), Mount("/static", files, name="static")]
