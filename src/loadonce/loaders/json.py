@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import NoReturn
 
 from loadonce.artifacts import Source
@@ -23,8 +24,7 @@ def read(source: Source, *, allow_nan: bool = False) -> object:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        seen: set[str] = set()
-        again = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        again, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise ValueError(f"the key {again!r} occurs twice in one object")
     return made
 

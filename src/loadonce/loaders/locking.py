@@ -13,8 +13,8 @@ from loadonce.artifacts import (
     LockFile,
     installed_versions,
     measure,
+    walk_files,
 )
-from loadonce.artifacts.reading import walk_files
 from loadonce.errors import ArtifactNotFoundError, ArtifactUnreadableError
 from loadonce.loaders.base import Loader
 from loadonce.loaders.inert import UnreadablePickleError
