@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,7 +62,7 @@ class LockReport:
 
 
 def lock_directory(
-    root: Path,
+    root: str | os.PathLike[str],
     *,
     allow: Iterable[str] = (),
     formats: Mapping[str, str] | None = None,
@@ -85,6 +86,7 @@ def lock_directory(
         ArtifactUnreadableError: a file cannot be read, or is no pickle although its suffix says so.
         LockFileError: the old lock file is malformed, or the new one cannot be written.
     """
+    root = Path(root)
     before = LockFile.read(root) if (root / LOCK_NAME).exists() else LockFile()
     allowed = frozenset(allow)
     entries: dict[str, LockEntry] = {}
