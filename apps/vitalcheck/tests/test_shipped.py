@@ -138,3 +138,27 @@ def test_tables_answer_in_full(shipped: TestClient) -> None:
     found = shipped.post("/api/v1/fitness/percentiles", json=example).json()["data"]
     assert all(0 <= value <= 100 for value in found["percentiles"].values())
     assert found["reference"]["people"] >= 11
+
+
+EXTREME = {**RISKS, "life_expectancy": "/api/v1/longevity/life-expectancy"} | {
+    "insurance": "/api/v1/insurance/cost",
+    "fitbit_percentiles": "/api/v1/fitness/percentiles",
+}
+
+
+@pytest.mark.parametrize(("name", "path"), EXTREME.items())
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_values_at_their_bounds_are_answered(
+    shipped: TestClient, name: str, path: str, end: str
+) -> None:
+    table = FEATURES[name]
+    for item in table.features:
+        unbounded = 1e308 if end == "high" else 0
+        bound = getattr(item, end) if item.kind != "boolean" else end == "high"
+        value = item.levels[-(end == "high")] if item.levels else bound
+        body = {**table.example, item.name: unbounded if value is None else value}
+        reply = shipped.post(path, json=body)
+        assert reply.status_code == 200, (item.name, reply.text)
+    needed = {item.name: item.example for item in table.features if not item.optional}
+    if name != "fitbit_percentiles":
+        assert shipped.post(path, json=needed).status_code == 200
