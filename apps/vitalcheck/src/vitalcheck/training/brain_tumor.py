@@ -158,11 +158,12 @@ def conclude(scans: Scans, folds: list[Fold], plan: Plan, seed: int) -> tuple[by
         for name, images in shortcuts.altered(scans).items()
     }
     facts = _facts(scans, plan, seed, small_shares if eight else shares)
+    plain = evaluation.calibration(scans.labels, evaluation.temper(raw, 1.0))
     facts["calibration"] = {
         "method": "one temperature, fitted on the cross-validated logits of the other folds",
         "temperature": round(temperature, 3),
-        "before": evaluation.calibration(scans.labels, evaluation.temper(raw, 1.0)),
-        "after": evaluation.calibration(scans.labels, shares),
+        "ece_without_temperature": plain["ece"],
+        **evaluation.calibration(scans.labels, shares),
     }
     facts["baseline"] = shortcuts.hog_svm(scans, [(f.train, f.test) for f in folds])
     facts["shortcut_checks"] = shortcuts.shortcut_facts(scans, shares, others)

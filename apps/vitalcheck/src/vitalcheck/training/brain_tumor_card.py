@@ -21,14 +21,15 @@ PREPROCESSING = (
     "upright by EXIF orientation, transparency over black, greyscale",
     "cropped to the head: the bright part of a 64x64 thumbnail, its outermost pixels not counted",
     f"stretched to {SIDE}x{SIDE} with Lanczos anti-aliasing; every training picture was truly "
-    "down-sampled, so neither size, padding nor scaling blur of the file remains",
+    "down-sampled, so size and padding of the file do not reach the network, and its scaling blur "
+    "hardly does",
     "scaled from the crop's 1st and 99.5th percentile to 0..1, clipped",
 )
 LIMITS = (
     "Not a medical device. A score on this set says little about clinical use.",
     "Picture size alone tells tumour from none about 93 % of the time in the source files: all "
-    "glioma files are 512x512, no no_tumor file is. Size, padding and scaling blur are removed "
-    "before the network, and the shortcut checks measure what is left.",
+    "glioma files are 512x512, no no_tumor file is. Size and padding are removed before the "
+    "network and scaling blur is made nearly equal; the shortcut checks measure what is left.",
     "no_tumor pictures come from other scanners and sequences (some FLAIR or T2, at least one "
     "looks like CT) and nearly all are axial; tumour pictures are T1 with contrast in three "
     "planes. So part of what separates tumour from none here is the sequence, not the tumour.",
@@ -40,8 +41,10 @@ LIMITS = (
     "four labels, sometimes a confident one.",
     "Meningioma is the hardest class: near the sella it is taken for a pituitary tumour.",
     "Scores and calibration are those of single networks on pictures they never saw; the model "
-    "averages all of them, which cannot be measured without further pictures and tends to be a "
-    "little more accurate and a little less certain.",
+    "averages all of them, which cannot be measured without further pictures and may be a little "
+    "less certain.",
+    "The recipe was chosen among about eight by its cross-validated score on the same pictures, so "
+    "that score is a little optimistic.",
 )
 
 
