@@ -25,7 +25,7 @@ _Container = dict[object, object] | list[object] | tuple[object, ...]
 _FOLD = bytes.maketrans(b'0123456789EnNaAiIfF",[', b"0000000000ennaaiiff:::")
 _DROP = b"+-_ \t\r\n" + bytes(byte for byte in range(0x80, 0x100) if byte != 0xED)
 _ESCAPE = re.compile(rb"\\u(?:00|[dD][89a-fA-F])")
-_BIG_NUMBER = re.compile(rb"(?<![0-9A-Za-z._/])[0-9][0-9._]*+(?:[eE]\+?[0-9_]{3}|(?<=[0-9_]{19}))")
+_BIG_NUMBER = re.compile(rb"(?<![0-9A-Za-z._/])[0-9](?:[0-9_]{18}|[0-9._]*+[eE]\+?[0-9_]{3})")
 _SURROGATE_BYTES = re.compile(rb"\xed[\xa0-\xbf]")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -33,6 +33,7 @@ _NO_BRACKET_IN_STRINGS = re.compile(
     rb'(?:[^"]*+"[^"\\\[\]{}]*+(?:\\.[^"\\\[\]{}]*+)*+")*+[^"]*+', re.DOTALL
 )
 _NUMBER_TEXT = re.compile(r"[\s+\-0-9._eEnNaAiIfFtTyY]{3,}+")
+_INTEGER_TEXT = re.compile(r"\s*[+-]?[0-9_]+\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INT64 = range(-(2**63), 2**64)
 
@@ -113,8 +114,10 @@ def inspect(body: bytes, *, allow_non_finite: bool = False) -> Inspection:
         return Inspection(unreadable="The body is not JSON in UTF-8.")
     try:
         value = json.loads(body)
-    except (ValueError, RecursionError):
-        return Inspection()
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return Inspection()  # FastAPI's parser will say so
+    except ValueError:  # Python's limit on the digits of an integer
+        return Inspection(unreadable="A number in the body has too many digits.")
     refused: list[Finding] = []
     doubtful: list[Finding] = []
     for path, key, item in walk(value):
@@ -180,4 +183,5 @@ def doubt_about_text(text: str) -> tuple[str, str]:
         return _FINE
     if not math.isfinite(number):
         return _NOT_FINITE
-    return _TOO_BIG if abs(number) >= 2.0**64 else _FINE
+    is_integer = _INTEGER_TEXT.fullmatch(text) is not None
+    return _TOO_BIG if is_integer and abs(number) >= 2.0**64 else _FINE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from loadonce.errors import LoadOnceError
@@ -18,6 +18,7 @@ from .problems import request_id_of
 
 logger = logging.getLogger("loadonce.http")
 
+_LOGGED = "loadonce.failure"
 _MOST_FRAMES = 20
 _MOST_CAUSES = 5
 
@@ -30,16 +31,18 @@ class RequestFailedError(LoadOnceError):
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"a request failed after its response had begun (id {reference})")
-        self.reference = reference
 
 
-def reference_of(scope: Mapping[str, Any]) -> str:
-    """The id under which a failure is told and logged: the request's, or a new one."""
-    return request_id_of(scope) or uuid.uuid4().hex
+def log_failure(error: BaseException, scope: MutableMapping[str, Any]) -> str:
+    """Log the type and origin of `error` and of its causes, and which route it was.
 
-
-def log_failure(error: BaseException, scope: Mapping[str, Any], reference: str) -> None:
-    """Log the type and origin of `error` and of its causes, and which route it was."""
+    Returns:
+        The id under which it is logged: the request's, or a new one. A request's failure is logged
+        once, however many layers see it.
+    """
+    if (known := scope.get(_LOGGED)) is not None:
+        return str(known)
+    scope[_LOGGED] = reference = request_id_of(scope) or uuid.uuid4().hex
     route = getattr(scope.get("route"), "path", "") or "(no route)"
     fields = {
         "reference": reference,
@@ -50,6 +53,7 @@ def log_failure(error: BaseException, scope: Mapping[str, Any], reference: str) 
     }
     line = " ".join(f"{name}={value}" for name, value in fields.items())
     logger.error("request failed: %s\n%s", line, "".join(_story(error)), extra={"loadonce": fields})
+    return reference
 
 
 def _story(error: BaseException) -> Iterator[str]:

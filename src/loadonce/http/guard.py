@@ -14,7 +14,7 @@ from fastapi.exceptions import ResponseValidationError
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
-from .failures import RequestFailedError, log_failure, reference_of
+from .failures import RequestFailedError, log_failure
 from .guarded_body import GuardedBody, doubts_about_url, refusal_of, sends_json
 from .handlers import leaves_failures_to_us
 from .problems import Problem, internal_problem, problem_response
@@ -76,8 +76,7 @@ class Guard:
         response: _Response,
         body: GuardedBody | None,
     ) -> None:
-        reference = reference_of(scope)
-        log_failure(error, scope, reference)
+        reference = log_failure(error, scope)
         problem = _blame(error, scope, body)
         if not response.is_started:
             answer = problem_response(HTTPConnection(scope), problem or internal_problem(reference))
@@ -96,8 +95,7 @@ class Guard:
         except Exception as error:
             if self._owner.debug:
                 raise
-            reference = reference_of(scope)
-            log_failure(error, scope, reference)
+            reference = log_failure(error, scope)
             with contextlib.suppress(OSError, RuntimeError):  # the client has left meanwhile
                 await socket.close(scope, receive, reference)
 

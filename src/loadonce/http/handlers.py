@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from loadonce.errors import UnavailableError
 
-from .failures import RequestFailedError, log_failure, reference_of
+from .failures import log_failure
 from .problems import Problem, internal_problem, problem_response, told_errors
 from .validation import validation_problem
 
@@ -73,11 +73,7 @@ async def answer_validation(
 
 async def answer_failure(request: Request, error: Exception) -> Response:
     """Tell an id, and log the reason under it: the last resort, outside of all middleware."""
-    if isinstance(error, RequestFailedError):  # logged, and answered as far as can be
-        return problem_response(request, internal_problem(error.reference))
-    reference = reference_of(request.scope)
-    log_failure(error, request.scope, reference)
-    return problem_response(request, internal_problem(reference))
+    return problem_response(request, internal_problem(log_failure(error, request.scope)))
 
 
 async def _refuse(socket: WebSocket, response: Response, code: int) -> None:

@@ -78,7 +78,6 @@ _SPECIAL = tuple(
 _NEVER_SLOW = frozenset({"__hash__", "__eq__", "__ne__", "__bool__"})
 
 
-@functools.cache
 def _watched_type(of: type[object]) -> type[_Watched]:
     """A class like `of`, for `isinstance` too, whose special methods forward."""
     methods: dict[str, Any] = {

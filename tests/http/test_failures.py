@@ -1,0 +1,92 @@
+"""The log of a failed request: where and what kind, never a word of what was submitted."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from loadonce.errors import BatchResultError
+from loadonce.http.failures import log_failure
+
+CANARY = "canary-4711"
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        raise error
+    except Exception as caught:
+        return caught
+
+
+def logged(error: BaseException, caplog: pytest.LogCaptureFixture, **scope: Any) -> str:
+    caplog.clear()
+    log_failure(error, scope)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert CANARY not in caplog.text
+    return caplog.text
+
+
+def test_causes_and_what_was_being_handled_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        try:
+            int(CANARY)
+        except ValueError as error:
+            raise RuntimeError(CANARY) from error
+
+    def fail_while_handling() -> None:
+        try:
+            fail()
+        except RuntimeError:
+            raise KeyError(CANARY)  # noqa: B904  # that is what is tested
+
+    with pytest.raises(KeyError) as caught:
+        fail_while_handling()
+    text = logged(caught.value, caplog)
+    assert "error=KeyError" in text
+    assert "while handling RuntimeError" in text
+    assert "caused by ValueError" in text
+
+
+def test_a_suppressed_context_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    error = KeyError(CANARY)
+    error.__context__ = ValueError(CANARY)
+    error.__suppress_context__ = True
+    assert "ValueError" not in logged(error, caplog)
+
+
+def test_the_parts_of_a_group_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    group = ExceptionGroup(CANARY, [raised(ValueError(CANARY)), KeyError(CANARY)])
+    text = logged(group, caplog)
+    assert "one of ValueError" in text
+    assert "one of KeyError" in text
+
+
+def test_a_long_story_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    group = ExceptionGroup("", [KeyError() for _ in range(100)])
+    assert logged(group, caplog).count("one of") == 4
+
+    def deep(levels: int) -> None:
+        if levels:
+            deep(levels - 1)
+        raise KeyError
+
+    with pytest.raises(KeyError) as caught:
+        deep(100)
+    assert logged(caught.value, caplog).count("in deep") < 30
+
+
+def test_errors_of_loadonce_speak_for_themselves(caplog: pytest.LogCaptureFixture) -> None:
+    text = logged(BatchResultError("heart", "risks", 2, 3), caplog)
+    assert "loadonce.errors.BatchResultError: model 'heart': batch function 'risks'" in text
+
+
+def test_one_request_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    scope: dict[str, Any] = {"method": "GET"}
+    first = log_failure(KeyError(), scope)
+    assert log_failure(ValueError(), scope) == first
+    assert len(caplog.records) == 1
+    assert "where=?" in caplog.text
+    assert "route=(no route)" in caplog.text
