@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -58,22 +59,17 @@ def test_a_thousand_requests_open_each_artifact_once(
         strace = shutil.which("strace")
         if strace is None:
             pytest.skip("strace is not installed")
-        script = shutil.which(
-            command[0], path=str(Path(launch.__globals__["sys"].executable).parent)
-        )
-        command = [strace, "-f", "-qq", "-e", "trace=openat", str(script), *command[1:]]
+        script = str(Path(sys.executable).parent / command[0])
+        # -D: the tracer is the server's grandchild, so that signals reach the server itself.
+        command = [strace, "-D", "-f", "-qq", "-e", "trace=openat", script, *command[1:]]
     process = launch(*command)
     url = process.url
     with httpx2.Client() as client, ThreadPoolExecutor(8) as pool:
         paths = [f"{url}/{'abc'[number % 3]}" for number in range(1000)]
         answers = list(pool.map(lambda path: client.get(path, timeout=30).text, paths))
     assert Counter(answers) == {'"a"': 334, '"b"': 333, '"cd"': 333}
-    opened = Counter(
-        name
-        for name in "abcd"
-        for line in process.output.splitlines()
-        if _opens(line, name, tracer)
-    )
+    lines = process.output.splitlines()
+    opened = Counter(name for name in "abcd" for line in lines if _opens(line, name, tracer))
     assert opened == {"a": 1, "b": 1, "c": 1, "d": 1}
     assert process.stop() == 0
 

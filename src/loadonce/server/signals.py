@@ -51,8 +51,11 @@ class Stopping:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        # What follows a stop is the end of the process: a signal that is repeated in these last
+        # moments must not turn a clean exit into a killed one.
+        is_ending = bool(self.signal_name)
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if is_ending else handler)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on signals tell this event loop, which runs in the main thread."""
