@@ -40,6 +40,7 @@ REFUSED = [
     (b'{"x": {"y": "\\ud800"}}', ("body", "x", "y"), "string_unicode"),
     (b'["a\\udfffb"]', ("body", 0), "string_unicode"),
     (b'{"\\ud800": 1}', ("body", "\ud800"), "string_unicode"),
+    (b'{"\\ud800": 1.5}', ("body", "\ud800"), "string_unicode"),
 ]
 
 DOUBTFUL = [
@@ -96,6 +97,12 @@ def test_only_utf_8_is_read(body: bytes) -> None:
 def test_what_is_no_json_is_left_to_the_parser(body: bytes) -> None:
     assert inspect(body) == inspect(b"{")
     assert inspect(body).value is None
+
+
+def test_an_integer_of_thousands_of_digits_is_refused() -> None:
+    body = b'{"x": ' + b"9" * 5000 + b"}"
+    assert is_suspicious(body)
+    assert "too many digits" in inspect(body).unreadable
 
 
 def test_non_finite_numbers_pass_where_they_are_allowed() -> None:

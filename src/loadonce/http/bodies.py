@@ -158,10 +158,10 @@ def walk(value: object) -> Iterator[tuple[Path, object, object]]:
 
 
 def _refusal(key: object, item: object) -> tuple[str, str]:
-    if isinstance(item, float):
-        return _FINE if math.isfinite(item) else _NOT_FINITE
     texts = (text for text in (key, item) if isinstance(text, str) and not text.isascii())
-    return _NOT_UNICODE if any(_SURROGATE.search(text) for text in texts) else _FINE
+    if any(_SURROGATE.search(text) for text in texts):
+        return _NOT_UNICODE
+    return _NOT_FINITE if isinstance(item, float) and not math.isfinite(item) else _FINE
 
 
 def _doubt(item: object) -> tuple[str, str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SEEN = "loadonce.guarded"
+_BODY = frozenset({"http.response.body", "http.response.pathsend"})
 _INTERNAL_ERROR = 1011  # a WebSocket's close code
 
 # What code raises that was handed a value it cannot take.
@@ -109,10 +110,10 @@ class _Response:
         self.is_complete = False
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.is_started = True
-        elif message["type"] == "http.response.body":
-            self.is_complete = not message.get("more_body", False)
+        kind = message["type"]
+        self.is_started = self.is_started or kind == "http.response.start"
+        is_last = kind in _BODY and not message.get("more_body", False)
+        self.is_complete = self.is_complete or is_last
         await self._send(message)
 
 
