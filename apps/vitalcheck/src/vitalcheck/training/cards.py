@@ -61,7 +61,7 @@ def feature_facts(table: FeatureSet) -> list[Facts]:
 
 
 def write_card(card: Facts, directory: Path) -> None:
-    """Write `directory/NAME.json` and `directory/NAME.md`. Raises ValueError for NaN or infinity."""
+    """Write `NAME.json` and `NAME.md` into `directory`. ValueError for NaN or infinity."""
     directory.mkdir(parents=True, exist_ok=True)
     content = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False)
     (directory / f"{card['name']}.json").write_text(content + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ import pandas as pd
 
 from vitalcheck import features
 from vitalcheck.features import Feature, FeatureSet, FloatArray
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
@@ -96,7 +99,7 @@ def _dataset(
     return Dataset(
         table,
         inputs,
-        target.to_numpy(dtype=np.float64),
+        np.asarray(target, dtype=np.float64),
         numbers.astype(np.int64),
         _mean_one(weights, len(target)),
     )
@@ -114,11 +117,13 @@ def _blank_impossible(feature: Feature, values: FloatArray) -> None:
 def _mean_one(weights: pd.Series[float] | None, rows: int) -> FloatArray:
     if weights is None:
         return np.ones(rows)
-    raw = weights.to_numpy(dtype=np.float64)
-    return raw / raw.mean()
+    raw = np.asarray(weights, dtype=np.float64)
+    return np.asarray(raw / raw.mean(), dtype=np.float64)
 
 
-def _codes(feature: Feature, names: Mapping[str | float, str], raw: pd.Series) -> pd.Series[float]:
+def _codes(
+    feature: Feature, names: Mapping[int, str] | Mapping[str, str], raw: pd.Series
+) -> pd.Series[float]:
     """A raw column -> the codes of the levels `names` says its values mean; others are missing."""
     coded = {value: feature.code(level) for value, level in names.items()}
     return raw.map(coded).astype(np.float64)
@@ -172,7 +177,7 @@ def heart(data: Path) -> Dataset:
 
 
 def heart_sites(data: Path) -> npt.NDArray[np.str_]:
-    """The site of every row of `heart()`: to judge the model at sites it never saw, nothing else."""
+    """The site of every row of `heart()`: only to judge the model at sites it never saw."""
     return pd.read_csv(data / HEART)["site"].to_numpy(dtype=str)
 
 
@@ -236,7 +241,7 @@ def breast_cancer(data: Path) -> Dataset:
     """Wisconsin, from scikit-learn, only the rows listed for training; positive = malignant."""
     from sklearn.datasets import load_breast_cancer
 
-    bundled = load_breast_cancer(as_frame=True)
+    bundled = cast("Bunch", load_breast_cancer(as_frame=True))
     rows = pd.read_csv(data / BREAST_CANCER)["row"].to_numpy()
     columns = bundled.data.iloc[rows].rename(columns=lambda name: name.replace(" ", "_"))
     return _dataset(features.BREAST_CANCER, columns, (bundled.target.iloc[rows] == 0).astype(float))

@@ -193,7 +193,7 @@ def calibration_facts(truth: FloatArray, predicted: FloatArray) -> dict[str, obj
             {
                 "from": rounded(item.low),
                 "to": rounded(item.high),
-                "rows": item.rows,
+                "predictions": item.rows,
                 "mean_predicted": rounded(item.predicted),
                 "share_observed": rounded(item.observed),
             }

@@ -21,8 +21,8 @@ DEPARTMENTS = pyarrow.schema(
         ("readmitted_30d", pyarrow.float64()),
     ]
 )
-"""By department, most stays first; `readmitted_30d` is the share of stays followed by another within
-30 days, None where fewer than 11 were."""
+"""By department, most stays first; `readmitted_30d` is the share of stays followed by another
+within 30 days, None where fewer than 11 were or were not."""
 CONDITIONS = pyarrow.schema(
     [
         ("condition", pyarrow.string()),

@@ -31,13 +31,13 @@ def train_insurance(
     """Train, write `out/insurance_{mean,q05,q95}.joblib` and return the facts for the card."""
     report("reading", 0.0)
     dataset = reading.insurance(data)
-    folds = evaluation.group_folds(dataset, 5, seed)
+    folds = evaluation.group_folds(dataset, 2 if quick else 5, seed)
     guesses = {}
     for number, name in enumerate(PIPELINES):
         report(f"cross-validating {name}", 0.05 + 0.2 * number)
         guesses[name] = evaluation.out_of_fold(dataset, folds, _predictor(name))
     report("measuring", 0.65)
-    facts = _measured(dataset, guesses["mean"], resamples=50 if quick else 400, seed=seed)
+    facts = _measured(dataset, guesses["mean"], resamples=50 if quick else 200, seed=seed)
     facts |= _interval(dataset, folds, guesses)
     report("fitting", 0.8)
     models = {name: _fitted(name, dataset, np.arange(len(dataset))) for name in PIPELINES}

@@ -1,18 +1,19 @@
-"""The whole training run: which artifacts there are, in which order they are made, then the lock."""
+"""The whole training run: the artifacts in the order they are made, their cards, the lock."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
-from threadpoolctl import threadpool_limits
+import joblib
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from loadonce.artifacts import Golden, LockFile
-from loadonce.loaders import lock_directory
-from vitalcheck.features import FEATURES
+from loadonce import Golden, lock_directory
+from vitalcheck.features import FEATURES, Row
 from vitalcheck.training.artifacts import Facts, Report, Trainer
 from vitalcheck.training.cards import build_card, write_card
 from vitalcheck.training.data import missing_files
@@ -21,8 +22,6 @@ from vitalcheck.training.hospital import train_hospital
 from vitalcheck.training.insurance import train_insurance
 from vitalcheck.training.life_expectancy import train_life_expectancy
 from vitalcheck.training.risk import RECIPES, train_risk
-
-THREADS = 2
 
 
 class MissingDataError(Exception):
@@ -50,7 +49,7 @@ class MissingTorchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One artifact: its files, who makes them, and how long that takes (relative weight)."""
+    """One artifact: its files, who makes them, and how long that takes (in about a second)."""
 
     files: tuple[str, ...]
     train: Trainer
@@ -90,7 +89,7 @@ def train_all(
     quick: bool = False,
     progress: Progress = lambda name, stage, fraction: None,
 ) -> dict[str, Facts]:
-    """Train `names` from `data` into `out`: artifacts, `cards/`, and `models.lock` over all of `out`.
+    """Train `names` from `data` into `out`: artifacts, `cards/`, `models.lock` over all of it.
 
     Returns the cards by name. The same data and seed give the same predictions and metrics. Raises
     MissingDataError or MissingTorchError before anything is trained, KeyError for an unknown name.
@@ -99,7 +98,8 @@ def train_all(
     _check(data, jobs)
     out.mkdir(parents=True, exist_ok=True)
     cards = {}
-    with threadpool_limits(THREADS):
+    # one thread: repeatable sums, and no spinning where other work shares the cores
+    with threadpool_limits(1):
         for name, job in jobs.items():
             started = time.monotonic()
             report = partial(progress, name)
@@ -122,23 +122,28 @@ def _check(data: Path, jobs: Mapping[str, Job]) -> None:
             raise MissingTorchError from exc
 
 
+def headline(card: Facts) -> str:
+    """A card's first metric and the time it took."""
+    seconds = f"{card['training_seconds']} s"
+    metrics = cast("dict[str, dict[str, float]]", card.get("metrics", {}))
+    for name, found in metrics.items():
+        return f"{name} {found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f}), {seconds}"
+    return seconds
+
+
 def lock(out: Path, cards: Mapping[str, Facts]) -> None:
     """Lock everything in `out`; each pipeline gets its reference row as golden example."""
-    trusted = lock_directory(out).lock
-    for name, card in cards.items():
-        for file in JOBS[name].files:
-            if name in FEATURES and file.endswith(".joblib"):
-                entry = replace(trusted.entries[file], golden=_golden(out / file, name, card))
-                trusted = trusted.with_entry(entry)
-    trusted.write(out)
+    golden = {
+        file: _golden(out / file, name, card)
+        for name, card in cards.items()
+        for file in JOBS[name].files
+        if name in FEATURES and file.endswith(".joblib")
+    }
+    lock_directory(out, golden=golden)
 
 
 def _golden(path: Path, name: str, card: Facts) -> Golden:
-    import joblib
-
-    row = card["reference"]
-    assert isinstance(row, Mapping)
-    codes = FEATURES[name].encode([row])
     model = joblib.load(path)
+    codes = FEATURES[name].encode([cast("Row", card["reference"])])
     method = "predict_proba" if hasattr(model, "predict_proba") else "predict"
     return Golden(method, codes.tolist(), getattr(model, method)(codes).tolist(), rtol=1e-5)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from sklearn.base import clone
@@ -15,7 +16,8 @@ from vitalcheck.training import data as reading
 from vitalcheck.training import estimators, evaluation, reference
 from vitalcheck.training.artifacts import Facts, Report, save_pipeline
 from vitalcheck.training.data import Dataset, IntArray
-from vitalcheck.training.evaluation import RISK_METRICS, Interval
+from vitalcheck.training.estimators import Classifying
+from vitalcheck.training.evaluation import RISK_METRICS, Fold, Interval
 
 LEVEL_BOUNDS = {"moderate": 0.10, "high": 0.30, "critical": 0.60}
 """Where the levels begin; below the first the risk is low."""
@@ -25,13 +27,14 @@ LEVEL_BOUNDS = {"moderate": 0.10, "high": 0.30, "critical": 0.60}
 class Recipe:
     """How one risk model is made.
 
-    `repeats` cross-validations with different folds are averaged: more for small data.
+    `repeats` cross-validations of `folds` folds each are averaged: more repeats for small data.
     """
 
     name: str
     pipeline: Callable[[], Pipeline]
     words: str
-    repeats: int
+    repeats: int = 10
+    folds: int = 5
     is_surveyed: bool = False
 
 
@@ -42,32 +45,33 @@ RECIPES: Mapping[str, Recipe] = {
             "diabetes",
             estimators.diabetes,
             "logistic regression on Yeo-Johnson transformed measurements, medians for missing ones",
-            repeats=10,
         ),
         Recipe(
             "heart",
             estimators.heart,
-            "logistic regression on levels and standardised numbers; not known is a level of its own",
-            repeats=10,
+            "logistic regression on levels and standardised numbers; not known is a level of its "
+            "own",
         ),
         Recipe(
             "stroke",
             estimators.stroke,
-            "gradient boosting of small trees, medians for missing values",
-            repeats=2,
+            "mean of logistic regression and gradient boosting of small trees, medians for missing "
+            "values",
+            repeats=1,
+            folds=10,
             is_surveyed=True,
         ),
         Recipe(
             "breast_cancer",
             estimators.breast_cancer,
             "logistic regression on standardised measurements",
-            repeats=10,
         ),
         Recipe(
             "sleep",
             estimators.sleep,
-            "gradient boosting of small trees, which take missing values as they are",
-            repeats=2,
+            "gradient boosting of small trees, which split missing values off",
+            repeats=1,
+            folds=10,
             is_surveyed=True,
         ),
     )
@@ -88,9 +92,10 @@ def train_risk(
     guesses = []
     for number in range(repeats):
         report("cross-validating", 0.05 + 0.65 * number / repeats)
-        guesses.append(unseen(recipe.pipeline(), dataset, seed + number))
+        folds = evaluation.class_folds(dataset, 2 if quick else recipe.folds, seed + number)
+        guesses.append(unseen(recipe.pipeline(), dataset, folds))
     report("measuring", 0.7)
-    facts = _measured(recipe, dataset, guesses, resamples=50 if quick else 400, seed=seed)
+    facts = _measured(recipe, dataset, guesses, resamples=50 if quick else 200, seed=seed)
     if name == "heart":
         facts |= _about_sites(data, dataset, seed)
     report("fitting", 0.95)
@@ -100,22 +105,23 @@ def train_risk(
     return facts
 
 
-def fitted(pipeline: Pipeline, dataset: Dataset, rows: IntArray) -> Pipeline:
+def fitted(pipeline: Pipeline, dataset: Dataset, rows: IntArray) -> Classifying:
     """A fresh copy of `pipeline`, fitted on these rows."""
-    model: Pipeline = clone(pipeline)
-    return model.fit(dataset.inputs[rows], dataset.target[rows].astype(np.int64))
+    model = cast("Pipeline", clone(pipeline))
+    model.fit(dataset.inputs[rows], dataset.target[rows].astype(np.int64))
+    return cast("Classifying", model)
 
 
-def unseen(pipeline: Pipeline, dataset: Dataset, seed: int, folds: int = 5) -> FloatArray:
+def unseen(pipeline: Pipeline, dataset: Dataset, folds: Sequence[Fold]) -> FloatArray:
     """Out-of-fold probabilities."""
 
     def predict(whole: Dataset, learn: IntArray, judge: IntArray) -> FloatArray:
         return positive(fitted(pipeline, whole, learn), whole.inputs[judge])
 
-    return evaluation.out_of_fold(dataset, evaluation.class_folds(dataset, folds, seed), predict)
+    return evaluation.out_of_fold(dataset, folds, predict)
 
 
-def positive(model: estimators.Classifying, inputs: FloatArray) -> FloatArray:
+def positive(model: Classifying, inputs: FloatArray) -> FloatArray:
     """The probability of the positive class, (rows,)."""
     return np.asarray(model.predict_proba(inputs), dtype=np.float64)[:, 1]
 
@@ -141,8 +147,9 @@ def _measured(
         "positives": int(dataset.target.sum()),
         "groups": len(np.unique(dataset.groups)),
         "validation": (
-            f"{repeats} x 5-fold cross-validation, stratified, groups whole; every number from "
-            "predictions for rows the model never saw; 95 % intervals by bootstrap over groups"
+            f"{recipe.folds}-fold cross-validation, {repeats} time(s), stratified, groups whole; "
+            "every number from predictions for rows the model never saw; 95 % intervals by "
+            "bootstrap over groups"
         ),
         "metrics": metrics(False),
         "calibration": {
@@ -158,7 +165,7 @@ def _measured(
     return facts
 
 
-def _conclusion(model: Pipeline, dataset: Dataset, path: Path) -> Facts:
+def _conclusion(model: Classifying, dataset: Dataset, path: Path) -> Facts:
     row = reference.typical_row(dataset, 1 - dataset.target)
     codes = dataset.features.encode([row])
     save_pipeline(model, path)
@@ -173,41 +180,40 @@ def _about_sites(data: Path, dataset: Dataset, seed: int) -> Facts:
     """How the heart model does at a site it never saw, and without the help of missingness."""
     blind = _filled(dataset)
     sites = reading.heart_sites(data)
+    folds = evaluation.class_folds(blind, 5, seed)
+    within = [unseen(estimators.heart(), blind, folds)]
+    found = evaluation.measure(_TWO, blind, within, resamples=50, seed=seed)
     return {
         "metrics_other_site": {
             site: {
                 "rows": int((sites == site).sum()),
-                "auc": _auc_elsewhere(dataset, sites != site),
-                "auc_without_missingness": _auc_elsewhere(blind, sites != site),
+                **_elsewhere(dataset, sites != site, ""),
+                **_elsewhere(blind, sites != site, "_without_missingness"),
             }
             for site in np.unique(sites).tolist()
         },
-        "metrics_without_missingness": as_facts(
-            evaluation.measure(
-                {"auc": RISK_METRICS["auc"], "log_loss": RISK_METRICS["log_loss"]},
-                blind,
-                [unseen(estimators.heart(), blind, seed)],
-                resamples=50,
-                seed=seed,
-            )
-        ),
+        "metrics_without_missingness": as_facts(found),
     }
+
+
+_TWO = {name: RISK_METRICS[name] for name in ("auc", "log_loss")}
 
 
 def _filled(dataset: Dataset) -> Dataset:
     """The same rows with typical values in place of missing ones."""
     typical = dataset.features.encode([reference.typical_row(dataset)])
-    inputs = np.where(np.isnan(dataset.inputs), typical, dataset.inputs)
-    return Dataset(
-        dataset.features, inputs, dataset.target, dataset.groups, weights=dataset.weights
-    )
+    return replace(dataset, inputs=np.where(np.isnan(dataset.inputs), typical, dataset.inputs))
 
 
-def _auc_elsewhere(dataset: Dataset, is_learned: reading.BoolArray) -> float:
+def _elsewhere(dataset: Dataset, is_learned: reading.BoolArray, ending: str) -> Facts:
+    """Metrics for the rows that are not learned."""
     model = fitted(estimators.heart(), dataset, np.flatnonzero(is_learned))
     guess = positive(model, dataset.inputs[~is_learned])
     truth = dataset.target[~is_learned]
-    return evaluation.rounded(RISK_METRICS["auc"](truth, guess, np.ones(len(truth))))
+    return {
+        name + ending: evaluation.rounded(metric(truth, guess, np.ones(len(truth))))
+        for name, metric in _TWO.items()
+    }
 
 
 def as_facts(found: Mapping[str, Interval]) -> Facts:
