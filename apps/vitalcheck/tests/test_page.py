@@ -59,6 +59,23 @@ def test_the_schema_documents_both_ways_to_send_a_picture(client: TestClient) ->
     assert set(content) == {"application/json", "multipart/form-data"}
 
 
+def test_the_schema_documents_errors_as_problems(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+    assert "HTTPValidationError" not in schema["components"]["schemas"]
+    operations = [
+        operation
+        for path, methods in schema["paths"].items()
+        for operation in methods.values()
+        if path.startswith("/api/")
+    ]
+    assert len(operations) == 12
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["description"]
+        for status in ("400", "413", "415", "422", "503"):
+            assert list(operation["responses"][status]["content"]) == ["application/problem+json"]
+
+
 def test_a_missing_folder_is_an_error_when_the_app_is_made(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="does not exist"):
         create_app(Settings(static_dir=tmp_path / "nowhere"))

@@ -44,6 +44,21 @@ class Envelope(Answer, Generic[T]):
     disclaimer: str
 
 
+class Problem(Answer):
+    """What every error answers (RFC 9457, application/problem+json)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[dict[str, object]] = Field(
+        default=[],
+        description="For 422: field (a list of names), rule and message of each rule broken; the "
+        "values sent are never repeated.",
+    )
+
+
 class Contributor(Answer):
     """How much one input moves the prediction away from the reference's."""
 
@@ -94,7 +109,7 @@ class ProfileRisk(Risk):
     inference_ms: float = Field(ge=0)
 
 
-class Comprehensive(Answer):
+class ComprehensiveRisk(Answer):
     """Several risks of one person."""
 
     profile: dict[str, ProfileRisk]
@@ -110,7 +125,7 @@ class TumorReading(Answer):
     probabilities: dict[str, Probability]
 
 
-class LifeExpectancy(Explained):
+class LifeEstimate(Explained):
     """A country's life expectancy at birth."""
 
     years: float
@@ -193,7 +208,7 @@ class Artifact(Answer):
     load_seconds: float
     bytes_on_disk: int
     bytes_in_memory: int
-    card: dict[str, object] | None = Field(description="Its model card, where it has one.")
+    card: dict[str, object] = Field(description="Its model card.")
 
 
 class Artifacts(Answer):

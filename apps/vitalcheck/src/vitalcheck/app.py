@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 
 from loadonce.http import install
 
+from .answers import Problem
 from .logs import discreet_logs
 from .middleware import BodyLimit, RequestContext
 from .models import current_settings, models
@@ -61,8 +63,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def _problem(description: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": Problem.model_json_schema()}}
+    return {"description": description, "content": content}
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    400: _problem("The body cannot be read"),
+    413: _problem("The body is too large"),
+    415: _problem("The body is of another content type"),
+    422: _problem("A field breaks a rule; its value is not repeated"),
+    503: _problem("A model that is needed does not serve (now); see Retry-After"),
+}
+
+
 def _api() -> APIRouter:
-    api = APIRouter(prefix=API)
+    api = APIRouter(prefix=API, responses=PROBLEMS)
     for part in (risk, sleep, longevity, insurance, fitness, hospital):
         api.include_router(part.router, dependencies=[Depends(json_only)])
     api.include_router(imaging.router)

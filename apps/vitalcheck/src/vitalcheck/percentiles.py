@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pyarrow
@@ -99,14 +100,16 @@ def read_days(table: pyarrow.Table) -> dict[Group, dict[str, Distribution]]:
 
     Raises ValueError where everyone together lacks a metric: then nothing could be compared.
     """
-    frame = table.to_pandas().sort_values("percentile", kind="stable")
+    points: dict[tuple[Group, str], list[dict[str, Any]]] = {}
+    for row in sorted(table.to_pylist(), key=itemgetter("percentile")):
+        points.setdefault(((row["sex"], row["age_band"]), row["metric"]), []).append(row)
     found: dict[Group, dict[str, Distribution]] = {}
-    for (sex, band, metric), rows in frame.groupby(["sex", "age_band", "metric"]):
-        found.setdefault((str(sex), str(band)), {})[str(metric)] = Distribution(
-            rows["value"].to_numpy(np.float64),
-            rows["percentile"].to_numpy(np.float64),
-            int(rows["days"].iloc[0]),
-            int(rows["people"].iloc[0]),
+    for (group, metric), rows in points.items():
+        found.setdefault(group, {})[metric] = Distribution(
+            np.array([row["value"] for row in rows], dtype=np.float64),
+            np.array([row["percentile"] for row in rows], dtype=np.float64),
+            rows[0]["days"],
+            rows[0]["people"],
         )
     if missing := set(METRICS) - set(found.get((ALL, ALL), ())):
         raise ValueError(f"no percentiles of everyone for {', '.join(sorted(missing))}")

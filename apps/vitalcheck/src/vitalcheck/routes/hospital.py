@@ -28,7 +28,7 @@ async def analytics(
     reply: Replying,
     department: Text = None,
     condition: Text = None,
-    limit: Annotated[int, Query(ge=1, le=100, description="Most rows of each list.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most rows of each list.")] = 20,
 ) -> Envelope[Analytics]:
     """Length of stay and readmission by department (130 US hospitals, 1999-2008, stays with
     diabetes), cost and length of stay by condition (New York State, 2016); most stays first."""

@@ -5,8 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from loadonce import Handle, Regressor
-from vitalcheck import answers
-from vitalcheck.answers import Envelope
+from vitalcheck.answers import Envelope, LifeEstimate
 from vitalcheck.deps import CardsHandle, Explain, Replying, timed
 from vitalcheck.models import models
 from vitalcheck.risks import ask, case_of, explanation
@@ -23,12 +22,12 @@ async def life_expectancy(
     cards: CardsHandle,
     reply: Replying,
     explain: Explain = True,
-) -> Envelope[answers.LifeExpectancy]:
+) -> Envelope[LifeEstimate]:
     """A country's life expectancy at birth (WHO figures 2000-2016), with a 90 % interval."""
     card = cards.value[model.name]
     answer = await timed(ask(model, estimate, case_of(card, body, explain)))
     years = answer.result.prediction
-    data = answers.LifeExpectancy(
+    data = LifeEstimate(
         years=years,
         interval=[max(years - card.below, 0.0), years + card.above],
         **explanation(card, body, answer.result),

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from loadonce import Classifier, Handle, Model
-from vitalcheck import answers
-from vitalcheck.answers import Envelope, Risk
+from vitalcheck.answers import ComprehensiveRisk, Envelope, ProfileRisk, Risk
 from vitalcheck.deps import CardsHandle, Explain, Replying
 from vitalcheck.models import models
 from vitalcheck.risks import RiskAnswer, risk_of
@@ -73,7 +72,7 @@ async def breast_cancer(
 @router.post("/comprehensive", response_model_exclude_unset=True)
 async def comprehensive(
     body: Comprehensive, cards: CardsHandle, reply: Replying, explain: Explain = True
-) -> Envelope[answers.Comprehensive]:
+) -> Envelope[ComprehensiveRisk]:
     """Several risks of one person, computed at the same time; only the models asked for count."""
     asked: list[tuple[Model[Classifier], Profile | None]] = [
         (models.diabetes, body.diabetes),
@@ -88,11 +87,11 @@ async def comprehensive(
         ]
         found = await _all_at_once(given, cards, explain)
         profiles = {
-            handle.name: answers.ProfileRisk(**answer.data, inference_ms=answer.ms)
+            handle.name: ProfileRisk(**answer.data, inference_ms=answer.ms)
             for (handle, _), answer in zip(given, found, strict=True)
         }
         overall = highest(profile.risk_level for profile in profiles.values())
-        data = answers.Comprehensive(profile=profiles, overall=overall)
+        data = ComprehensiveRisk(profile=profiles, overall=overall)
         slowest = max(answer.ms for answer in found)
         return reply(data, [handle for handle, _ in given], slowest)
 
