@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
 from loadonce import Classifier, Handle
 
 from .advice import recommendations
@@ -20,6 +22,8 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 _ROWS_IN_COMPANY: Final = 2048
+_LARGEST: Final = 1e9
+"""Incomes have no upper bound, and trees count in 32 bits: more than a billion counts as that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ async def ask(
 def case_of(card: Card, body: Profile, is_explained: bool) -> Case:
     """The body as a row of its model, to explain against the card's reference or not at all."""
     (row,) = card.table.encode([body.row()])
-    return Case(row, card.reference if is_explained else None)
+    return Case(np.minimum(row, _LARGEST), card.reference if is_explained else None)
 
 
 def explanation(card: Card, body: Profile, outcome: Outcome) -> dict[str, Any]:
