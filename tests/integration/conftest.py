@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -57,6 +58,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
             pass_fds=pass_fds,
+            start_new_session=True,
         )
         self._lines: list[str] = []
         self._changed = threading.Condition()
@@ -113,8 +115,8 @@ class Process:
 
     def kill(self) -> None:
         """Whatever happened: it ends now."""
-        if self.popen.poll() is None:
-            self.popen.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
         self._reader.join(5)
         assert self.popen.stdout is not None

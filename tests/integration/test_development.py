@@ -1,0 +1,107 @@
+"""`loadonce dev`: restarts on changes, trusts new artifacts, serves this machine only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+
+Launch = Callable[..., Any]
+Write = Callable[..., Path]
+
+APP = """
+class Models(Registry):
+    a: Model[str] = artifact("a.bin", loader=text, close=lambda value: note("closed"))
+
+models = Models(root=HERE / "models")
+app = FastAPI(lifespan=models.lifespan)
+
+@app.get("/a")
+async def a(model: Annotated[Handle[str], Depends(models.a)]) -> str:
+    return await model.run(lambda value: value + "!")
+"""
+
+
+@pytest.fixture
+def dev(launch: Launch) -> Launch:
+    """`dev(...)` starts the development server on a free port."""
+    return lambda *arguments: launch("loadonce", "dev", "main:app", "--port", "0", *arguments)
+
+
+def _eventually(url: str, expected: str, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if httpx2.get(url, timeout=20).json() == expected:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{url} never answered {expected}")
+
+
+def test_code_that_changes_is_served_and_every_child_closes_what_it_opened(
+    write: Write, dev: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=b"hello")
+    process = dev()
+    url = process.url
+    _eventually(f"{url}/a", "hello!")
+    time.sleep(0.5)  # until the watcher watches
+    source = (tmp_path / "main.py").read_text()
+    (tmp_path / "main.py").write_text(source.replace('"!"', '"?"'))
+    _eventually(f"{url}/a", "hello?")
+    assert (tmp_path / "notes.txt").read_text() == "closed\n"
+    began = time.monotonic()
+    process.stop(signal.SIGINT)
+    assert time.monotonic() - began < 4
+    assert (tmp_path / "notes.txt").read_text() == "closed\nclosed\n"
+
+
+def test_an_error_in_the_code_waits_for_its_repair(
+    write: Write, dev: Launch, tmp_path: Path
+) -> None:
+    write("this is no Python", a=b"hello")
+    process = dev()
+    process.wait_for("importing 'main' failed: SyntaxError")
+    time.sleep(0.5)
+    write(APP, a=b"hello")
+    process.wait_for("ready on")
+    _eventually(f"{process.url}/a", "hello!")
+
+
+def test_an_artifact_that_nobody_locked_is_locked_with_one_line(
+    write: Write, dev: Launch, serve: Launch
+) -> None:
+    models = write(APP)
+    (models / "models.lock").unlink()
+    (models / "a.bin").write_bytes(b"new")
+    refused = serve()
+    assert refused.wait() == 3
+    process = dev()
+    _eventually(f"{process.url}/a", "new!")
+    assert process.output.count("locked a.bin on first use") == 1
+    assert '[artifacts."a.bin"]' in (models / "models.lock").read_text()
+
+
+def test_ctrl_c_reaches_the_whole_group_and_ends_it_at_once(write: Write, dev: Launch) -> None:
+    write(APP, a=b"hello")
+    process = dev()
+    _eventually(f"{process.url}/a", "hello!")
+    began = time.monotonic()
+    os.killpg(process.popen.pid, signal.SIGINT)
+    assert process.wait(10) == 0
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "192.0.2.1", "no.such.host.invalid"])
+def test_others_cannot_reach_it(write: Write, dev: Launch, host: str) -> None:
+    write(APP, a=b"hello")
+    process = dev("--host", host)
+    assert process.wait() == 1
+    assert "this machine only" in process.output or f"--host {host}:" in process.output
