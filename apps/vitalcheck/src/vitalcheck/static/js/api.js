@@ -1,5 +1,12 @@
 // The only module that talks to the server.
 
+const ROOT = new URL("../../", import.meta.url);
+
+/** A path of the API as an address, wherever a proxy has put the app. */
+export function addressOf(path) {
+  return new URL(path.replace(/^\//, ""), ROOT);
+}
+
 /** What went wrong, as the server told it (RFC 9457); status 0: no answer at all. */
 export class Problem extends Error {
   constructor(status, body = {}, headers = new Headers()) {
@@ -8,6 +15,7 @@ export class Problem extends Error {
     this.title = body.title || this.message;
     this.detail = body.detail || "";
     this.errors = Array.isArray(body.errors) ? body.errors : [];
+    this.isLoading = status === 503 && String(body.type ?? "").includes("not-ready");
     this.model = typeof body.model === "string" ? body.model : "";
     this.requestId = body.request_id || headers.get("x-request-id") || "";
     this.retryAfter = seconds(headers.get("retry-after"));
@@ -26,7 +34,7 @@ export async function ask(path, { method = "GET", json, form, signal } = {}) {
   const body = json === undefined ? form : JSON.stringify(json);
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body, signal, cache: "no-store", credentials: "same-origin" });
+    answer = await fetch(addressOf(path), { method, headers, body, signal, cache: "no-store", credentials: "same-origin" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { title: "The server cannot be reached", detail: "Check the connection and try again." });

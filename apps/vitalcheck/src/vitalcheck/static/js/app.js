@@ -26,7 +26,7 @@ function buildNavigation() {
     el("ul", { class: "nav__group" }, link({ id: "", title: "Overview", models: [] })),
     GROUPS.map((group) => [el("p", { class: "nav__title", "aria-hidden": "true" }, group.title),
       el("ul", { class: "nav__group", "aria-label": group.title }, group.entries.map(link))]),
-    el("ul", { class: "nav__group" }, el("li", {}, el("a", { class: "nav__link nav__link--out", href: "/docs" }, "API reference"))));
+    el("ul", { class: "nav__group" }, el("li", {}, el("a", { class: "nav__link nav__link--out", href: "docs" }, "API reference"))));
 }
 
 function idOfAddress() {

@@ -40,6 +40,16 @@ export function freshId(stem) {
   return `${stem}-${count}`;
 }
 
+let isPressed = false;
+addEventListener("pointerdown", () => { isPressed = true; }, true);
+for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => { isPressed = false; }, true);
+
+/** Run now, or once the pointer is released: what moves under a pressed pointer is not clicked. */
+export function whenReleased(run) {
+  if (!isPressed) run();
+  else addEventListener("pointerup", () => setTimeout(run), { once: true });
+}
+
 /** Move the focus to something that is no control, without leaving it in the tab order. */
 export function focusOn(node) {
   node.setAttribute("tabindex", "-1");

@@ -1,6 +1,6 @@
 // One field: its label, control, unit, range and error.
 
-import { el, freshId, hidden } from "./dom.js";
+import { el, freshId, hidden, whenReleased } from "./dom.js";
 import { rangeOf } from "./schema.js";
 import { levelOf, number } from "./words.js";
 
@@ -45,11 +45,11 @@ export function createField(field, { onChange }) {
 
   function check() {
     const complaint = complaintAbout(field, control.read);
-    if (complaint) fail(complaint, "in_the_page");
+    if (complaint && error.hidden) fail(complaint, "in_the_page");
   }
 
   element.addEventListener("input", () => { clear(); onChange(); });
-  element.addEventListener("change", () => { clear(); check(); onChange(); });
+  element.addEventListener("change", () => whenReleased(check));
   describe(described);
   return { field, element, read: control.read, write: control.write, focus: control.focus, fail, clear };
 }

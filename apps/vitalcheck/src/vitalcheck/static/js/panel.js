@@ -4,7 +4,6 @@ import { ask, Problem } from "./api.js";
 import { el, focusOn, put } from "./dom.js";
 
 const MOST_TRIES = 60;
-const DEFAULT_WAIT = 2;
 
 /** A result panel. `run(send, show)` asks, waits for models that are loading, and shows. */
 export function createPanel(emptyText, title = "Answer") {
@@ -63,7 +62,8 @@ export function createPanel(emptyText, title = "Answer") {
   function waiting(error, seconds) {
     element.dataset.state = "waiting";
     const counter = el("span", { "aria-hidden": "true" }, `Trying again in ${seconds} s.`);
-    const title = `${error.model ? `The ${error.model.replaceAll("_", " ")} model` : "A model"} is loading`;
+    const name = error.model ? `The ${error.model.replaceAll("_", " ")} model` : "A model";
+    const title = error.isLoading ? `${name} is loading` : error.title;
     const stop = el("button", { type: "button", class: "button button--quiet", onclick: empty }, "Stop waiting");
     put(content, el("div", { class: "banner banner--wait" },
       el("p", { class: "banner__title" }, title), el("p", {}, counter), stop));
@@ -112,10 +112,9 @@ async function withRetries(send, signal, waiting) {
     try {
       return await send();
     } catch (error) {
-      const isLoading = error instanceof Problem && error.status === 503;
-      if (!isLoading || tries >= MOST_TRIES) throw error;
-      const seconds = error.retryAfter ?? DEFAULT_WAIT;
-      await countDown(seconds, waiting(error, seconds), signal);
+      const isPassing = error instanceof Problem && error.status === 503 && error.retryAfter !== null;
+      if (!isPassing || tries >= MOST_TRIES) throw error;
+      await countDown(error.retryAfter, waiting(error, error.retryAfter), signal);
     }
   }
 }

@@ -1,5 +1,6 @@
 // Sends a request by hand and shows the answer as it came. Nothing is kept.
 
+import { addressOf } from "../api.js";
 import { el, freshId, put } from "../dom.js";
 import { exampleOf, resolve } from "../schema.js";
 
@@ -62,7 +63,7 @@ async function send(operation, inputs, body, output) {
   put(output, el("p", {}, "Waiting for the answer …"));
   const started = performance.now();
   try {
-    const answer = await fetch(query ? `${operation.path}?${query}` : operation.path, request);
+    const answer = await fetch(addressOf(query ? `${operation.path}?${query}` : operation.path), request);
     const text = await answer.text();
     const facts = `${answer.status} in ${Math.round(performance.now() - started)} ms, request ${answer.headers.get("x-request-id") ?? "?"}`;
     put(output, el("p", { class: answer.ok ? "try__status" : "try__status try__status--bad", "data-status": answer.status }, facts), el("pre", { class: "try__text", tabindex: "0" }, pretty(text)));

@@ -31,7 +31,7 @@ const CONDITIONS = [
 export function hospitalView(entry, { document, states }) {
   const panel = createPanel("Choose “Filter” to see the tables.", "Tables");
   const fieldset = createFieldset(document, queryOf(document, "get", entry.path), { onChange: panel.markStale });
-  const send = (value) => panel.run(addressOf(entry.path, value), {}, show);
+  const send = (value) => panel.run(filtered(entry.path, value), {}, show);
   const form = createForm({
     title: "Filters",
     action: entry.action,
@@ -45,12 +45,12 @@ export function hospitalView(entry, { document, states }) {
   });
   form.element.classList.add("form--row");
   const view = el("div", { class: "view view--wide" }, viewHeader(document, entry, states), form.element, panel.element);
-  panel.run(addressOf(entry.path, {}), {}, show, { isQuiet: true });
+  panel.run(filtered(entry.path, {}), {}, show, { isQuiet: true });
   return view;
 }
 
 /** Filters name departments and conditions, nothing about a person, so they may stand in an address. */
-function addressOf(path, filters) {
+function filtered(path, filters) {
   const given = Object.entries(filters).filter(([, value]) => value !== null && value !== "");
   const query = new URLSearchParams(given).toString();
   return query ? `${path}?${query}` : path;
