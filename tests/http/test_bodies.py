@@ -159,6 +159,7 @@ def test_a_few_brackets_too_many_are_left_to_the_parser() -> None:
         ("nan", "finite_number"),
         ("nancy", ""),
         ("1e", ""),
+        ("fat", ""),
         ("12", ""),
         ("1e30", ""),
         ("+inf", "finite_number"),

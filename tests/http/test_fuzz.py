@@ -107,11 +107,7 @@ def test_no_json_makes_the_app_fail(
 pieces = st.sampled_from(
     [
         *rb"""{ } [ ] " , : \ \u d800 NaN -Infinity 1e9 99 "glucose" true null""".split(),
-        b"\x00",
-        b"\xff",
-        b"\xed\xa0\x80",
-        b"\xef\xbb\xbf",
-        b" ",
+        *(b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b" "),
     ]
 )
 kinds = st.sampled_from(

@@ -69,6 +69,15 @@ def make_app(**options: Any) -> FastAPI:
     async def own(request: Request) -> Any:
         return await request.json()
 
+    @app.post("/parses-another")
+    async def parses_another(request: Request) -> Any:
+        await request.body()
+        return json.loads("[")
+
+    @app.post("/parses-nothing")
+    async def parses_nothing(value: list[int]) -> Any:
+        return json.loads("")
+
     @app.post("/count")
     async def count(request: Request) -> int:
         return len([chunk async for chunk in request.stream()])
@@ -232,6 +241,19 @@ def test_what_no_parser_should_be_given_is_refused(
 ) -> None:
     found = problem(client.post(path, content=body, headers=JSON), status)
     assert "secret" not in json.dumps(found)
+
+
+def test_a_body_that_a_handler_cannot_parse_is_nothing_to_log(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    for body in (b"{", b"\xff", b"\xef\xbb\xbf\xff", b"\xef\xbb\xbf{", b""):
+        problem(client.post("/own", content=body, headers=JSON), 400)
+    assert "request failed" not in caplog.text
+
+
+def test_another_text_that_a_handler_cannot_parse_is_its_own_failure(client: TestClient) -> None:
+    problem(client.post("/parses-another", content=b"{}", headers=JSON), 500)
+    problem(client.post("/parses-nothing", json=[]), 500)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from .failures import RequestFailedError, log_failure
 from .guarded_body import GuardedBody, doubts_about_url, refusal_of, sends_json
 from .handlers import leaves_failures_to_us
 from .problems import Problem, internal_problem, problem_response
+from .validation import not_json
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -77,10 +78,14 @@ class Guard:
         response: _Response,
         body: GuardedBody | None,
     ) -> None:
+        connection = HTTPConnection(scope)
+        if body is not None and body.is_unparsable(error) and not response.is_started:
+            answer = problem_response(connection, not_json("The body is not valid JSON."))
+            return await answer(scope, receive, response.send)
         reference = log_failure(error, scope)
         problem = _blame(error, scope, body)
         if not response.is_started:
-            answer = problem_response(HTTPConnection(scope), problem or internal_problem(reference))
+            answer = problem_response(connection, problem or internal_problem(reference))
             await answer(scope, receive, response.send)
         if problem is None and "http.response.debug" in scope.get("extensions", ()):
             raise error  # a test client, which shows it to the test
@@ -147,7 +152,5 @@ def _blame(error: Exception, scope: Scope, body: GuardedBody | None) -> Problem 
     """The request's fault, if it is: the app failed on a value that was doubtful from the start."""
     if not isinstance(error, _ABOUT_VALUES):
         return None
-    if body is not None and (problem := body.blame(error)) is not None:
-        return problem
-    doubts = doubts_about_url(scope)
+    doubts = (body.doubts if body is not None else ()) or doubts_about_url(scope)
     return refusal_of(doubts) if doubts else None

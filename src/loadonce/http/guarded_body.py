@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class GuardedBody:
         self._chunks: list[bytes] = []
         self._held = 0
         self._is_done = False
-        self._body = b""
+        self._body: bytes | None = None
         self._doubts: tuple[Finding, ...] = ()
 
     async def receive(self) -> Message:
@@ -61,11 +62,22 @@ class GuardedBody:
             self._look(self._finish())
         return message
 
-    def blame(self, error: Exception) -> Problem | None:
-        """The problem that says so, if the app failed because of this body."""
-        if self._is_unparsable(error):
-            return not_json("The body is not valid JSON.")
-        return refusal_of(self._doubts) if self._doubts else None
+    @property
+    def doubts(self) -> tuple[Finding, ...]:
+        """Values of the body that the app may fail on."""
+        return self._doubts
+
+    def is_unparsable(self, error: Exception) -> bool:
+        """Whether `error` says that this very body, parsed by a handler itself, is no JSON."""
+        if self._body is None:
+            return False
+        if isinstance(error, UnicodeDecodeError):
+            parsed = bytes(error.object)
+        elif isinstance(error, json.JSONDecodeError):
+            parsed = error.doc.encode("utf-8", "surrogatepass")
+        else:
+            return False
+        return parsed in (self._body, self._body.removeprefix(codecs.BOM_UTF8))
 
     def _finish(self) -> bytes:
         chunks, self._chunks = self._chunks, []
@@ -102,14 +114,6 @@ class GuardedBody:
             return () if errors else non_finite(field.serialize(validated, mode="python"))
         except Exception:  # a validator or serializer of the app's; it will fail in its own place
             return ()
-
-    def _is_unparsable(self, error: Exception) -> bool:
-        """Whether `error` says that this very body cannot be parsed."""
-        if isinstance(error, UnicodeDecodeError):
-            return error.object == self._body
-        return isinstance(error, json.JSONDecodeError) and error.doc.encode(
-            "utf-8", "surrogatepass"
-        ) in (self._body, self._body[3:])
 
 
 def sends_json(scope: Scope) -> bool:

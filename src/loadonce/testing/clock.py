@@ -7,26 +7,13 @@ import selectors
 import sys
 import threading
 import weakref
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _REAL_WAIT = 0.002  # seconds for threads to get going, or on, before the clock may jump
-
-# Where a thread stands that waits for others, so that time may pass: (module, function).
-_WAITING = frozenset(
-    {
-        ("threading", "wait"),
-        ("threading", "join"),
-        ("threading", "_wait_for_tstate_lock"),
-        ("queue", "get"),
-        ("selectors", "select"),
-        ("concurrent.futures.thread", "_worker"),
-        ("loadonce.inference.threads", "_work"),
-    }
-)
 
 
 class FakeClock:
@@ -122,12 +109,6 @@ class _JumpingSelector(selectors.BaseSelector):
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         return self._real.unregister(fileobj)
 
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._real.modify(fileobj, events, data)
-
-    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._real.get_key(fileobj)
-
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return self._real.get_map()
 
@@ -136,4 +117,25 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 def _is_waiting(frame: FrameType) -> bool:
-    return (frame.f_globals.get("__name__"), frame.f_code.co_name) in _WAITING
+    """Whether the thread whose innermost frame this is waits, and nothing has woken it yet.
+
+    A thread that was woken may stand there for a while, until it gets the interpreter lock.
+    """
+    known = _WAITS.get((frame.f_globals.get("__name__"), frame.f_code.co_name))
+    return known is not None and known(frame.f_locals)
+
+
+_WAITS: dict[tuple[object, str], Callable[[Mapping[str, Any]], bool]] = {
+    # Events, conditions, futures, queues: whoever notifies takes the waiter off the list.
+    ("threading", "wait"): lambda local: local.get("waiter") in local["self"]._waiters,
+    ("threading", "join"): lambda local: local["self"] in threading.enumerate(),
+    ("threading", "_wait_for_tstate_lock"): lambda local: local["self"] in threading.enumerate(),
+    ("selectors", "select"): lambda local: True,
+    # Idle threads of pools.
+    ("concurrent.futures.thread", "_worker"): lambda local: (
+        local.get("work_item") is None and local["work_queue"].qsize() == 0
+    ),
+    ("loadonce.inference.threads", "_work"): lambda local: (
+        local.get("job") is None and local["self"]._jobs.qsize() == 0
+    ),
+}

@@ -75,7 +75,7 @@ _SPECIAL = tuple(
         *("radd", "rsub", "rmul", "rtruediv", "rmatmul", "enter", "exit"),
     )
 )
-_NEVER_SLOW = frozenset({"__hash__", "__eq__", "__ne__", "__bool__"})
+_NEVER_SLOW = frozenset({"__hash__", "__eq__", "__ne__", "__bool__", "__len__"})
 
 
 def _watched_type(of: type[object]) -> type[_Watched]:
