@@ -32,6 +32,7 @@ def test_buffer_file_and_path_show_the_same_bytes(source: Source) -> None:
     assert Path(source).read_bytes() == CSV
     with open(source, "rb") as file:
         assert file.read() == CSV
+    assert str(source) == os.fspath(source)
     source.close()
 
 

@@ -58,10 +58,10 @@ def test_pauses_of_several_threads_end_together() -> None:
 def test_millions_of_new_objects_are_not_walked_at_the_end() -> None:
     gc.unfreeze()
     with collection.paused():
-        made = [[] for _ in range(200_000)]
+        made: list[list[object]] = [[] for _ in range(200_000)]
     assert gc.get_freeze_count() >= len(made)
     gc.unfreeze()
     with collection.paused():
-        few = [[] for _ in range(10)]
+        few: list[list[object]] = [[] for _ in range(10)]
     assert gc.get_freeze_count() == 0
     assert len(few) == 10

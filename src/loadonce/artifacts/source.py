@@ -39,6 +39,10 @@ class Source(os.PathLike[str]):
         several = f", {len(self.files)} files" if self.files else ""
         return f"<Source {self.name} {self.sha256[:12]}, {self.size} bytes{several}>"
 
+    def __str__(self) -> str:
+        """The path, as with `pathlib`: some libraries call `str` on what they take for a path."""
+        return os.fspath(self)
+
     @property
     def name(self) -> str:
         """The path relative to the root."""

@@ -20,7 +20,8 @@ def _twice_the_file(source: Source) -> int:
     return 2 * source.size
 
 
-def _no_globals(source: Source) -> tuple[str, ...]:
+def no_globals(source: Source) -> tuple[str, ...]:
+    """For formats that cannot name any."""
     return ()
 
 
@@ -38,6 +39,8 @@ class Loader:
         extra: the extra of loadonce that installs its libraries.
         modules: the modules `read` imports; looked for, not imported, before anything is read.
         libraries: distributions whose versions go into the lock file.
+        takes_files: whether it reads several files as one object (ONNX with external data); others
+            read each of several files by itself.
         holds_gil: whether reading holds the interpreter lock, so that two at once are no faster.
         estimate: bytes of memory the object will take, the source's own bytes not counted.
         find_globals: what the file would import, for the lock file. Must not execute any of it.
@@ -50,9 +53,10 @@ class Loader:
     extra: str = ""
     modules: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    takes_files: bool = False
     holds_gil: bool = True
     estimate: Callable[[Source], int] = _twice_the_file
-    find_globals: Callable[[Source], tuple[str, ...]] = _no_globals
+    find_globals: Callable[[Source], tuple[str, ...]] = no_globals
 
     def load(self, source: Source, **options: object) -> object:
         """Read the object.

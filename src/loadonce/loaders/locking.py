@@ -12,15 +12,15 @@ from loadonce.artifacts import (
     Golden,
     LockEntry,
     LockFile,
+    Source,
     installed_versions,
     measure,
     walk_files,
 )
 from loadonce.errors import ArtifactNotFoundError, ArtifactUnreadableError
-from loadonce.loaders.base import Loader
-from loadonce.loaders.inert import UnreadablePickleError
+from loadonce.loaders.base import Loader, no_globals
 from loadonce.loaders.policy import require_trusted
-from loadonce.loaders.table import find_any
+from loadonce.loaders.table import find, find_any
 
 _NO_FORMAT = "file"
 # By the package a class comes from. A program's own package is not among them on purpose: its
@@ -84,6 +84,8 @@ def lock_directory(
         ArtifactNotFoundError: a golden example for a file that is not there.
         UntrustedGlobalError: a pickle uses globals that are neither built in nor allowed.
         ArtifactUnreadableError: a file cannot be read, or is no pickle although its suffix says so.
+        UnknownFormatError: `formats` names one that nothing answers to.
+        MissingExtraError: a library is needed to look into a file, and not installed.
         LockFileError: the old lock file is malformed, or the new one cannot be written.
     """
     root = Path(root)
@@ -119,13 +121,11 @@ def _lock_one(
     formats: Mapping[str, str],
     before: LockEntry | None,
 ) -> LockEntry:
-    loader = find_any(formats.get(path), path)
+    loader = _loader(path, formats.get(path), before)
     source = measure(root, path)
     try:
-        names = () if loader is None else loader.find_globals(source)
+        names = () if loader is None else _find_globals(loader, source)
         require_trusted(path, names, allow)
-    except UnreadablePickleError as exc:
-        raise ArtifactUnreadableError("", str(exc), path=path) from exc
     finally:
         source.close()
     return replace(
@@ -136,6 +136,23 @@ def _lock_one(
         version=before.version if before else None,
         golden=before.golden if before else None,
     )
+
+
+def _loader(path: str, declared: str | None, before: LockEntry | None) -> Loader | None:
+    """As declared now, else by the suffix, else as declared when it was locked before."""
+    if declared is not None:
+        return find(declared, path)
+    return find_any(None, path) or (find_any(before.format, path) if before else None)
+
+
+def _find_globals(loader: Loader, source: Source) -> tuple[str, ...]:
+    if loader.find_globals is not no_globals:
+        loader.require_libraries(source.name)
+    try:
+        return loader.find_globals(source)
+    except Exception as exc:  # a hostile file can make a parser fail in any way
+        problem = f"not readable as {loader.name}: {exc}"
+        raise ArtifactUnreadableError("", problem, path=source.name) from exc
 
 
 def _libraries(loader: Loader, names: Iterable[str]) -> Iterator[str]:

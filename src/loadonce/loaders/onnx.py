@@ -104,6 +104,7 @@ LOADER = Loader(
     extra="onnx",
     modules=("onnxruntime", "numpy"),
     libraries=("onnxruntime",),
+    takes_files=True,
     holds_gil=False,
     estimate=lambda source: 2 * source.size,  # the parsed model, and initializers packed for speed
 )

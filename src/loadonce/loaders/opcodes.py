@@ -19,11 +19,20 @@ class OpcodeUnpickler(pickle._Unpickler):
 
         def append(self, value: object, /) -> None: ...
         def pop_mark(self) -> list[object]: ...
+        def read(self, size: int, /) -> bytes: ...
         def load_build(self) -> None: ...
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self.file = file
+
+    def load_bytearray8(self) -> None:
+        """The standard one makes an array of the declared size before it looks for the bytes."""
+        size = int.from_bytes(self.read(8), "little")
+        content = self.read(size)
+        if len(content) < size:
+            raise EOFError
+        self.append(bytearray(content))
 
     def __init_subclass__(cls) -> None:
         table = {

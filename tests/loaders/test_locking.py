@@ -1,0 +1,144 @@
+"""`loadonce lock` writes down what is there, keeps what was declared, and tells the difference."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import pickle
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from loadonce.artifacts import LOCK_NAME, Golden, LockFile
+from loadonce.errors import (
+    ArtifactNotFoundError,
+    ArtifactUnreadableError,
+    LockFileError,
+    MissingExtraError,
+    UnknownFormatError,
+    UntrustedGlobalError,
+)
+from loadonce.loaders import lock_directory, lock_file
+
+
+@pytest.fixture
+def filled(shelf: Any) -> Any:
+    file = io.BytesIO()
+    joblib.dump(LogisticRegression().fit([[0], [1]], [0, 1]), file)
+    shelf.put("m.joblib", file.getvalue())
+    shelf.put("tables/t.json", b"{}")
+    shelf.put("README.md", b"hello")
+    shelf.put(".hidden/x.pkl", b"junk")
+    return shelf
+
+
+def test_every_file_but_the_hidden_ones_is_locked(filled: Any) -> None:
+    report = lock_directory(filled.root)
+    assert {entry.path: entry.format for entry in report.added} == {
+        "README.md": "file",
+        "m.joblib": "joblib",
+        "tables/t.json": "json",
+    }
+    assert LockFile.read(filled.root) == report.lock
+    entry = report.lock.entries["m.joblib"]
+    assert "sklearn.linear_model._logistic.LogisticRegression" in entry.globals
+    assert entry.libraries == {name: version(name) for name in ("joblib", "numpy", "scikit-learn")}
+
+
+def test_locking_again_changes_nothing(filled: Any) -> None:
+    lock_directory(filled.root)
+    before = (filled.root / LOCK_NAME).read_bytes()
+    report = lock_directory(filled.root)
+    assert report.is_unchanged
+    assert (filled.root / LOCK_NAME).read_bytes() == before
+
+
+def test_versions_and_golden_examples_are_kept_and_differences_reported(filled: Any) -> None:
+    lock = lock_directory(filled.root).lock
+    golden = Golden("predict", [[0]], [0])
+    declared = dataclasses.replace(lock.entries["m.joblib"], version="v1", golden=golden)
+    lock.with_entry(declared).write(filled.root)
+    filled.put("m.joblib", pickle.dumps([1]))
+    filled.put("new.json", b"1")
+    (filled.root / "README.md").unlink()
+    report = lock_directory(filled.root)
+    assert [entry.path for entry in report.added] == ["new.json"]
+    assert [entry.path for entry in report.removed] == ["README.md"]
+    ((old, new),) = report.changed
+    assert (old.path, old.sha256 != new.sha256) == ("m.joblib", True)
+    assert (new.version, new.golden, new.globals) == ("v1", golden, ())
+    assert not report.is_unchanged
+
+
+def test_formats_can_be_declared_for_files_without_a_telling_suffix(shelf: Any) -> None:
+    shelf.put("model", pickle.dumps(np.float64(1)))
+    lock = lock_directory(shelf.root, formats={"model": "joblib"}).lock
+    assert lock.entries["model"].format == "joblib"
+    assert lock.entries["model"].globals == ("numpy._core.multiarray.scalar", "numpy.dtype")
+
+    again = lock_directory(shelf.root)
+    assert again.is_unchanged  # once declared, it stays
+
+
+def test_an_unknown_format_is_refused(shelf: Any) -> None:
+    shelf.put("model", b"")
+    with pytest.raises(UnknownFormatError, match="'jobliib'"):
+        lock_directory(shelf.root, formats={"model": "jobliib"})
+
+
+def test_it_can_only_report(filled: Any) -> None:
+    assert len(lock_directory(str(filled.root), write=False).added) == 3
+    assert not (filled.root / LOCK_NAME).exists()
+
+
+def test_golden_examples_are_written_down(filled: Any) -> None:
+    golden = Golden("predict", [[1]], [1])
+    lock_directory(filled.root, golden={"m.joblib": golden})
+    assert LockFile.read(filled.root).entries["m.joblib"].golden == golden
+    with pytest.raises(ArtifactNotFoundError, match=r"\(x.joblib\): a golden example"):
+        lock_directory(filled.root, golden={"x.joblib": golden})
+
+
+def test_what_may_not_be_locked_leaves_the_old_lock_file(filled: Any) -> None:
+    lock_directory(filled.root)
+    before = (filled.root / LOCK_NAME).read_bytes()
+    filled.put("evil.pkl", b"cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(UntrustedGlobalError, match=r"\(evil.pkl\)"):
+        lock_directory(filled.root)
+    filled.put("evil.pkl", b"not a pickle")
+    with pytest.raises(ArtifactUnreadableError, match="not a readable pickle"):
+        lock_directory(filled.root)
+    assert (filled.root / LOCK_NAME).read_bytes() == before
+
+
+def test_streams_that_are_never_read_are_never_locked(shelf: Any) -> None:
+    shelf.put("old.joblib", b"ZF0x10")
+    with pytest.raises(ArtifactUnreadableError, match=r"joblib before 0\.10"):
+        lock_directory(shelf.root)
+
+
+def test_a_library_that_is_needed_to_look_inside_is_named(
+    shelf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put("m.skops", b"")
+    monkeypatch.setitem(sys.modules, "skops", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'loadonce\[skops\]'"):
+        lock_directory(shelf.root)
+
+
+def test_a_malformed_lock_file_is_not_silently_replaced(shelf: Any) -> None:
+    (shelf.root / LOCK_NAME).write_text("lock_version = 99")
+    with pytest.raises(LockFileError):
+        lock_directory(shelf.root)
+
+
+def test_one_file_can_be_locked_alone(filled: Any, tmp_path: Path) -> None:
+    entry = lock_file(filled.root, "tables/t.json")
+    assert (entry.format, entry.size, entry.version) == ("json", 2, None)
+    assert not (tmp_path / LOCK_NAME).exists()

@@ -1,0 +1,173 @@
+"""Honest pipelines load whatever way they were written, and give the same predictions."""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import io
+import pickle
+import sys
+import threading
+import time
+import types
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from loadonce.errors import ArtifactNotLockedError, MissingExtraError, UntrustedGlobalError
+from loadonce.loaders import find
+
+ROWS = np.array([[kind, number] for number in range(30) for kind in "ab"], dtype=object)
+ANSWERS = [number % 3 == 0 for number in range(30) for _ in "ab"]
+
+
+def pipeline(last: Any) -> Pipeline:
+    columns = make_column_transformer(
+        (OneHotEncoder(), [0]),
+        (make_pipeline(StandardScaler(), FunctionTransformer(np.tanh)), [1]),
+        sparse_threshold=0,
+    )
+    return make_pipeline(columns, last).fit(ROWS, ANSWERS)
+
+
+def joblib_bytes(value: object, **options: Any) -> bytes:
+    file = io.BytesIO()
+    joblib.dump(value, file, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("compress", [0, 3, ("gzip", 1), ("bz2", 1), ("lzma", 1), ("xz", 1)])
+def test_joblib_files_of_all_compressions_load(shelf: Any, compress: Any) -> None:
+    model = pipeline(GradientBoostingClassifier(n_estimators=3))
+    shelf.put("m.joblib", joblib_bytes(model, compress=compress))
+    loaded = shelf.load("m.joblib")
+    assert (loaded.predict_proba(ROWS) == model.predict_proba(ROWS)).all()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_all_protocols_load(shelf: Any, protocol: int) -> None:
+    model = pipeline(LogisticRegression())
+    shelf.put("m.joblib", joblib_bytes(model, protocol=protocol))
+    shelf.put("m.pkl", pickle.dumps(model, protocol))
+    for name in ("m.joblib", "m.pkl"):
+        assert (shelf.load(name).predict_proba(ROWS) == model.predict_proba(ROWS)).all()
+
+
+@pytest.mark.parametrize(
+    "last", [RandomForestClassifier(3), HistGradientBoostingClassifier(max_iter=3)]
+)
+def test_forests_and_boosters_load(shelf: Any, last: Any) -> None:
+    model = pipeline(last)
+    shelf.put("m.joblib", joblib_bytes(model))
+    assert (shelf.load("m.joblib").predict_proba(ROWS) == model.predict_proba(ROWS)).all()
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_pickled_boosters_of_other_libraries_load(shelf: Any, library: str) -> None:
+    from lightgbm import LGBMClassifier
+    from xgboost import XGBClassifier
+
+    model: Any = {
+        "xgboost": XGBClassifier(n_estimators=2, n_jobs=1),
+        "lightgbm": LGBMClassifier(n_estimators=2, verbose=-1, n_jobs=1),
+    }[library]
+    data = np.arange(60.0).reshape(30, 2)
+    model.fit(data, ANSWERS[:30])
+    shelf.put("m.joblib", joblib_bytes(model))
+    assert (shelf.load("m.joblib").predict(data) == model.predict(data)).all()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(100_000.0).reshape(100, 1000),
+        np.asfortranarray(np.ones((3, 4))),
+        np.arange(5, dtype=">i4"),
+        np.array([{"a": 1}, None], dtype=object),
+        np.array(["short", "long" * 20], dtype=np.dtypes.StringDType()),
+        np.empty((0, 3)),
+        np.array(3.5),
+    ],
+    ids=lambda array: f"{array.dtype} {array.shape}",
+)
+def test_arrays_come_back_equal(shelf: Any, array: np.ndarray[Any, Any]) -> None:
+    shelf.put("a.joblib", joblib_bytes({"x": array, "y": [array]}))
+    loaded = shelf.load("a.joblib")
+    for back in (loaded["x"], loaded["y"][0]):
+        assert back.shape == array.shape
+        assert (back == array).all()
+        assert back.dtype.isnative
+
+
+def test_a_class_of_ones_own_loads_once_it_is_allowed(
+    shelf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = types.ModuleType("mine")
+    exec("class Scale:\n    factor = 2\n    class Inner: pass\n", mine.__dict__)
+    monkeypatch.setitem(sys.modules, "mine", mine)
+    value = [mine.Scale(), mine.Scale.Inner()]
+    shelf.put("m.pkl", pickle.dumps(value))
+    with pytest.raises(UntrustedGlobalError, match=r"--allow mine.Scale --allow mine:Scale.Inner"):
+        shelf.load("m.pkl")
+    source = shelf.locked("m.pkl", allow=["mine.Scale", "mine:Scale.Inner"])
+    loaded: Any = find(None, "m.pkl").load(source)
+    assert [type(item) for item in loaded] == [mine.Scale, mine.Scale.Inner]
+
+
+def test_a_file_that_was_locked_as_something_else_is_refused(shelf: Any) -> None:
+    shelf.put("m.bin", pickle.dumps([1]))
+    source = shelf.locked("m.bin")
+    assert source.entry.format == "file"
+    with pytest.raises(ArtifactNotLockedError, match="found: format file"):
+        find("joblib", "m.bin").load(source)
+    assert find("joblib", "m.bin").load(shelf.locked("m.bin", format="joblib")) == [1]
+    with pytest.raises(ArtifactNotLockedError, match="found: format unknown"):
+        find("joblib", "m.bin").load(shelf.vouched("m.bin", ""))
+
+
+def test_an_old_joblib_is_refused_with_the_command(
+    shelf: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.put("m.joblib", joblib_bytes([np.arange(3)]))
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.5.3")
+    with pytest.raises(MissingExtraError, match=r"needs joblib 1\.6 or newer") as caught:
+        shelf.load("m.joblib")
+    assert "found: joblib 1.5.3" in str(caught.value)
+
+
+def test_estimates_tell_compressed_files_from_plain_ones(shelf: Any) -> None:
+    loader = find(None, "m.joblib")
+    value = np.zeros(1000)
+    shelf.put("plain.joblib", joblib_bytes(value))
+    shelf.put("packed.joblib", joblib_bytes(value, compress=3))
+    plain, packed = shelf.locked("plain.joblib"), shelf.locked("packed.joblib")
+    assert loader.memory_estimate(plain) == 2 * plain.size
+    assert loader.memory_estimate(packed) == 8 * packed.size
+
+
+def test_a_pickle_of_many_small_objects_leaves_other_threads_running(shelf: Any) -> None:
+    """Many nested objects; garbage collection alone froze the others for 0.6 s."""
+    content = pickle.dumps([{"a": [number], "b": (0.5, [])} for number in range(120_000)])
+    shelf.put("m.pkl", content)
+    source, loader = shelf.locked("m.pkl"), find(None, "m.pkl")
+    kept: list[object] = []
+    worker = threading.Thread(target=lambda: kept.append(loader.load(source)))
+    worst, last = 0.0, time.perf_counter()
+    worker.start()
+    while worker.is_alive():
+        time.sleep(0.001)
+        worst, last = max(worst, time.perf_counter() - last), time.perf_counter()
+    assert len(kept) == 1
+    assert worst < 0.3
+    gc.unfreeze()
