@@ -22,6 +22,7 @@ from loadonce.errors import (
 )
 from loadonce.observe.statistics import CallStatistics
 
+from .native_threads import limit_native_threads
 from .threads import WorkerThread
 
 Placement = Literal["auto", "inline", "thread"]
@@ -106,7 +107,9 @@ class Engine:
         self.name = name
         self.statistics = statistics
         self._placement = placement
-        self._idle = [WorkerThread(f"{name}-{number}") for number in range(threads)]
+        self._idle = [
+            WorkerThread(f"{name}-{number}", limit_native_threads) for number in range(threads)
+        ]
         self._thread_count = threads
         self._max_batch_size = max_batch_size
         self._max_queue = max_queue

@@ -22,10 +22,12 @@ class WorkerThread:
 
     Args:
         name: the thread's name, shown by debuggers and `py-spy`.
+        prepare: runs in the thread before its first job; must not raise.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, prepare: Callable[[], None] | None = None) -> None:
         self.name = name
+        self._prepare = prepare
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -58,6 +60,8 @@ class WorkerThread:
         self._jobs.put(None)
 
     def _work(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         while (job := self._jobs.get()) is not None:
             job()
             del job  # the result must not live on until the next job arrives
