@@ -10,6 +10,7 @@ from loadonce.lifecycle.registry import Registry
 
 from .guard import Guard
 from .handlers import add_handlers
+from .openapi import describe_problems
 from .probes import probe_routes
 
 _INSTALLED = "loadonce_registries"
@@ -21,8 +22,8 @@ def install(
     """Give `app` problem details, probes and the request guard; call it where the app is made.
 
     - Errors of loadonce, `HTTPException`, failed validation and whatever nobody handled are
-      answered with `application/problem+json` (RFC 9457) that repeats no submitted value. Handlers
-      that the app declares itself are kept.
+      answered with `application/problem+json` (RFC 9457) that repeats no submitted value, and the
+      OpenAPI document says so. Handlers that the app declares itself are kept.
     - `/livez`, `/startupz` and `/readyz` tell how these registries are.
     - JSON bodies with NaN, infinities (also as text in a field that takes numbers), lone
       surrogates or more than 64 levels are refused, instead of making the app fail.
@@ -49,6 +50,7 @@ def install(
         )
     setattr(app.state, _INSTALLED, registries)
     add_handlers(app)
+    describe_problems(app)
     # Innermost, so that answers to failures still pass the app's own middleware (CORS, ids, ...).
     app.user_middleware.append(Middleware(Guard, owner=app, allow_non_finite=allow_non_finite))
     if probes:
