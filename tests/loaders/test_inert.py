@@ -12,7 +12,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadonce.loaders.inert import UnreadablePickleError, collect_globals
@@ -111,12 +111,14 @@ def test_old_wrappers_without_alignment_have_no_padding() -> None:
     assert "datetime.timedelta" in collect_globals(io.BytesIO(file.getvalue()))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     with contextlib.suppress(UnreadablePickleError):
         collect_globals(io.BytesIO(content))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_damage_is_read_or_refused(data: st.DataObject) -> None:
     content = bytearray(pickle.dumps(VALUES[0:4], data.draw(st.integers(0, 5))))
@@ -171,6 +173,16 @@ REAL = (
 def test_what_cannot_be_walked_is_refused_with_its_reason(content: bytes, reason: str) -> None:
     with pytest.raises(UnreadablePickleError, match=reason):
         collect_globals(io.BytesIO(content))
+
+
+@pytest.mark.timeout(2)
+@pytest.mark.parametrize("size", [5, 2**33, 2**62])
+def test_a_declared_size_takes_no_memory(size: int) -> None:
+    """BYTEARRAY8 of 8 GiB in a file of 14 bytes; found by damaging pickles at random."""
+    content = b"\x80\x05\x96" + size.to_bytes(8, "little") + b"abc."
+    with pytest.raises(UnreadablePickleError, match="EOFError"):
+        collect_globals(io.BytesIO(content))
+    assert collect_globals(io.BytesIO(pickle.dumps(bytearray(b"abc"), 5))) == ()
 
 
 def test_deeply_nested_keys_are_not_even_hashed() -> None:

@@ -25,9 +25,7 @@ def read(source: Source, *, as_: str = "booster", threads: int = 1) -> object:
 
     if as_ not in _KINDS:
         raise ConfigurationError(f"as_ must be one of {', '.join(_KINDS)}, not {as_!r}")
-    if (
-        bytes(source.data[:1]) != b"{"
-    ):  # both formats begin so; nothing at all would abort the process
+    if bytes(source.data[:1]) != b"{":  # so both begin; an empty file would abort the process
         raise ValueError("neither JSON nor UBJ")
     model = getattr(xgboost, _KINDS[as_])()
     model.load_model(bytearray(source.data))
