@@ -177,7 +177,8 @@ class Engine:
         if self._waiting or self._running:
             self._at_rest = asyncio.Event()
             try:
-                await asyncio.wait_for(self._at_rest.wait(), grace)
+                async with asyncio.timeout(grace):  # wait_for(..., 0) fails when it is traced
+                    await self._at_rest.wait()
             except TimeoutError:
                 self._refuse_waiting()
         for thread in self._idle:

@@ -308,7 +308,8 @@ class Manager:
         idle = asyncio.Event()
         version.when_idle(idle.set)
         try:
-            await asyncio.wait_for(idle.wait(), slot.declaration.drain_timeout)
+            async with asyncio.timeout(slot.declaration.drain_timeout):
+                await idle.wait()
         except TimeoutError:
             logger.warning(
                 "model '%s': %d requests still held version %s after %g s; unloading it",

@@ -162,4 +162,5 @@ def lost_requests(count: int, known: tuple[Registry, ...] | None = None) -> str:
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
