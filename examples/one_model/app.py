@@ -65,6 +65,6 @@ async def predict_async(
     return await network.batch(classify, pixels)
 
 
-@app.get("/layers")
-async def layers(weights: Annotated[Weights, Depends(models.weights.raw)]) -> list[str]:
+@app.get("/layers")  # the plain object, in a `def` handler: FastAPI runs it in a thread
+def layers(weights: Annotated[Weights, Depends(models.weights.raw)]) -> list[str]:
     return sorted(weights)

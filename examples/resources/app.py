@@ -97,27 +97,39 @@ def species(classifier: Classifier, petals: list[tuple[float, float]]) -> list[s
     return [str(name) for name in classifier.predict([list(petal) for petal in petals])]
 
 
+async def remember(pool: Pool, name: str) -> None:
+    await pool.execute("insert into found values (?)", name)
+
+
+async def count(pool: Pool) -> dict[str, int]:
+    rows = await pool.execute("select species, count(*) from found group by species")
+    return {name: int(number) for name, number in rows}
+
+
+async def look_up(facts: Facts, name: str) -> str:
+    return await facts.about(name)
+
+
 @app.post("/species")
 async def find(
     petal_length: float,
     petal_width: float,
     model: Annotated[Handle[Classifier], Depends(models.iris)],
-    pool: Annotated[Pool, Depends(models.pool.raw)],
+    pool: Annotated[Handle[Pool], Depends(models.pool)],
 ) -> str:
     found = await model.batch(species, (petal_length, petal_width))
-    await pool.execute("insert into found values (?)", found)
+    await pool.run(remember, found)  # a coroutine function runs on the event loop
     return found
 
 
 @app.get("/counts")
-async def counts(pool: Annotated[Pool, Depends(models.pool.raw)]) -> dict[str, int]:
-    rows = await pool.execute("select species, count(*) from found group by species")
-    return {name: int(count) for name, count in rows}
+async def counts(pool: Annotated[Handle[Pool], Depends(models.pool)]) -> dict[str, int]:
+    return await pool.run(count)
 
 
 @app.get("/facts/{name}")
-async def fact(name: str, facts: Annotated[Facts, Depends(models.facts.raw)]) -> str:
+async def fact(name: str, facts: Annotated[Handle[Facts], Depends(models.facts)]) -> str:
     try:
-        return await facts.about(name)
+        return await facts.run(look_up, name)
     except httpx2.HTTPError:
         raise Problem(502, detail="The server of facts did not answer.") from None
