@@ -67,6 +67,8 @@ def test_sleep_shows_the_lifestyle_score(web: Web) -> None:
     panel, answer = web.answered("sleep")
     score = panel.get_by_role("meter", name="Lifestyle score")
     assert number(score, "aria-valuenow") == answer["data"]["lifestyle_score"]
+    panel.get_by_text("How is it computed?").click()
+    expect(panel.get_by_text("weight 30")).to_be_visible()
 
 
 def test_several_risks_each_have_a_gauge_the_highest_first(web: Web) -> None:

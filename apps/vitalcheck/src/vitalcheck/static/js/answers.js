@@ -28,7 +28,8 @@ export function sleep(data, context) {
   answer.children[0].after(el("section", { class: "answer__part" },
     el("h3", {}, "Lifestyle score"),
     el("p", { class: "score" }, el("strong", {}, number(score, 0)), " of 100"),
-    strip({ value: score, label: "Lifestyle score", text: `${number(score, 0)} of 100`, isPercentile: false })));
+    strip({ value: score, label: "Lifestyle score", text: `${number(score, 0)} of 100`, isPercentile: false }),
+    context.notes.lifestyle_score && el("details", { class: "more" }, el("summary", {}, "How is it computed?"), el("p", {}, context.notes.lifestyle_score))));
   return answer;
 }
 

@@ -39,6 +39,14 @@ export function exampleOf(document, schema) {
   return Object.fromEntries(fieldsOf(document, schema).map((field) => [field.name, field.example]));
 }
 
+/** What the document says about the parts of an operation's answer: {lifestyle_score: "…"}. */
+export function answerNotes(document, method, path) {
+  const content = operation(document, method, path).responses?.["200"]?.content ?? {};
+  const envelope = resolve(document, content["application/json"]?.schema);
+  const data = resolve(document, envelope.properties?.data);
+  return Object.fromEntries(Object.entries(data.properties ?? {}).map(([name, part]) => [name, part.description ?? ""]));
+}
+
 /** The fields of an object schema, in the document's order. */
 export function fieldsOf(document, schema) {
   const required = new Set(schema.required ?? []);

@@ -29,14 +29,21 @@ export function number(value, digits = 4) {
     .replace("-", "−");
 }
 
-/** 0.2345 -> "23.5 %". */
+/** 0.2345 -> "23.5 %"; what would round to nothing or to all keeps a digit that tells. */
 export function percent(share, digits = 1) {
+  if (share > 0 && share < 0.0005) return `${small(share * 100)} %`;
+  if (share < 1 && share > 0.9995) return "> 99.9 %";
   const text = new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
   return `${text.format(share * 100)} %`;
 }
 
-/** 3 -> "3.0": always one digit after the point. */
+function small(value) {
+  return new Intl.NumberFormat("en", { maximumSignificantDigits: 1 }).format(value);
+}
+
+/** 3 -> "3.0": one digit after the point, or the first that is not 0. */
 export function tenths(value) {
+  if (value !== 0 && Math.abs(value) < 0.05) return small(value);
   return new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value);
 }
 

@@ -20,13 +20,13 @@ export function gauge({ probability, level, bounds, label }) {
     const anchor = edge < 0.4 ? "end" : edge > 0.6 ? "start" : "middle";
     const isEnd = edge === 0 || edge === 1;
     return svg("text", {
-      class: "gauge__tick", x: isEnd ? point(RADIUS, edge).x : x + 4, y: isEnd ? y + 20 : y + 4,
+      class: "gauge__tick", x: isEnd ? point(RADIUS, edge).x : x + 4, y: isEnd ? y + 27 : y + 4,
       "text-anchor": isEnd ? "middle" : anchor,
     }, `${Math.round(edge * 100)}`);
   });
   const knob = point(RADIUS, probability);
   return svg("svg", {
-    class: "gauge", viewBox: "0 0 320 182", role: "meter", "aria-label": label,
+    class: "gauge", viewBox: "0 0 320 188", role: "meter", "aria-label": label,
     "aria-valuemin": 0, "aria-valuemax": 1, "aria-valuenow": probability,
     "aria-valuetext": `${percent(probability)}, ${level}`,
   },

@@ -4,7 +4,7 @@ import { el } from "../dom.js";
 import { createFieldset } from "../fieldset.js";
 import { provenance } from "../meta.js";
 import { createPanel } from "../panel.js";
-import { bodyOf, exampleOf } from "../schema.js";
+import { answerNotes, bodyOf, exampleOf } from "../schema.js";
 import { createForm, viewHeader } from "./frame.js";
 
 /** The view of an assessment with one body. */
@@ -24,7 +24,7 @@ export function assessmentView(entry, { document, states }) {
     onProblem: panel.refused,
     send: (value) => panel.run(entry.path, { method: "POST", json: value }, (answer) => [
       entry.show(answer.data, {
-        label: `${entry.title}: estimated probability`, units, given: value,
+        label: `${entry.title}: estimated probability`, units, given: value, notes: answerNotes(document, "post", entry.path),
         bounds: states.boundsOf(entry.models[0]), reference: states.cardOf(entry.models[0]).reference_choice,
       }),
       provenance(answer),

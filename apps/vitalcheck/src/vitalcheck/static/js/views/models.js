@@ -21,7 +21,7 @@ function modelCard(model) {
   const facts = [
     ["Kind", model.kind], ["Version", el("code", {}, model.version || "—")],
     ["Loaded in", `${number(model.load_seconds ?? 0, 2)} s`],
-    ["On disk", bytes(model.bytes_on_disk ?? 0)], ["In memory", bytes(model.bytes_in_memory ?? 0)],
+    ["On disk", bytes(model.bytes_on_disk ?? 0)], ["In memory", model.bytes_in_memory ? bytes(model.bytes_in_memory) : "too little to measure"],
     ["SHA-256", el("code", { class: "digest" }, model.sha256 || "—")],
   ];
   return el("article", { class: "model", "data-model": model.name },
