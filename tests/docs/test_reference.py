@@ -152,6 +152,19 @@ def test_every_setting_of_vitalcheck_is_documented() -> None:
     assert listed == {f"VITALCHECK_{name.upper()}" for name in VitalCheckSettings.model_fields}
 
 
+def test_every_route_of_vitalcheck_is_documented_and_no_other() -> None:
+    from vitalcheck.app import create_app
+
+    section = (ROOT / "docs/vitalcheck.md").read_text().split("## The API\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| `(?:GET|POST) (/api/[^|]+)\|", section, re.MULTILINE)
+    listed = set()
+    for cell in cells:
+        first, *others = re.findall(r"(/[\w/-]+)", cell)
+        listed |= {first, *(first.rpartition("/")[0] + other for other in others)}
+    paths = create_app().openapi()["paths"]
+    assert listed == {path for path in paths if path.startswith("/api/")}
+
+
 def test_the_readiness_table_is_that_of_the_code() -> None:
     """Paths and words of the probes, as `loadonce.http.probes` has them."""
     source = Path(loadonce.http.__file__).with_name("probes.py").read_text()
