@@ -72,6 +72,6 @@ def _refuse(message: str) -> NoReturn:
     raise typer.Exit(REFUSED)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """What the `vitalcheck` command runs."""
-    app()
+    app(arguments)

@@ -44,7 +44,7 @@ class Classifying(Protocol):
 def diabetes() -> Pipeline:
     """Logistic regression on medians for the missing and Yeo-Johnson transformed measurements."""
     return make_pipeline(
-        SimpleImputer(strategy="median"),
+        SimpleImputer(strategy="median", keep_empty_features=True),
         PowerTransformer(),
         MinMaxScaler(clip=True),
         StandardScaler(),
@@ -85,7 +85,7 @@ def stroke() -> Pipeline:
         random_state=0,
     )
     return make_pipeline(
-        SimpleImputer(strategy="median"),
+        SimpleImputer(strategy="median", keep_empty_features=True),
         VotingClassifier(
             [("linear", linear), ("trees", trees)], voting="soft", flatten_transform=False
         ),
@@ -100,7 +100,7 @@ def breast_cancer() -> Pipeline:
 def sleep() -> Pipeline:
     """Gradient boosting of small trees, which split what is missing off (-1, below every value)."""
     return make_pipeline(
-        SimpleImputer(strategy="constant", fill_value=-1.0),
+        SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True),
         GradientBoostingClassifier(
             learning_rate=0.04,
             n_estimators=300,
@@ -116,7 +116,7 @@ def sleep() -> Pipeline:
 def life_expectancy() -> Pipeline:
     """Gradient boosting of small trees, each on three random inputs; -1 stands for missing."""
     return make_pipeline(
-        SimpleImputer(strategy="constant", fill_value=-1.0),
+        SimpleImputer(strategy="constant", fill_value=-1.0, keep_empty_features=True),
         GradientBoostingRegressor(
             learning_rate=0.05,
             n_estimators=300,
@@ -163,13 +163,16 @@ def spending_quantile(level: float, leaves: int) -> Pipeline:
 def _clipped() -> Pipeline:
     """Medians for the missing; held within the training range; standardised."""
     return make_pipeline(
-        SimpleImputer(strategy="median"), MinMaxScaler(clip=True), StandardScaler()
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        MinMaxScaler(clip=True),
+        StandardScaler(),
     )
 
 
 def _is_known() -> Pipeline:
     return make_pipeline(
-        SimpleImputer(strategy="constant", fill_value=_UNKNOWN), Binarizer(threshold=_UNKNOWN / 2)
+        SimpleImputer(strategy="constant", fill_value=_UNKNOWN, keep_empty_features=True),
+        Binarizer(threshold=_UNKNOWN / 2),
     )
 
 
@@ -177,7 +180,7 @@ def _one_hot(table: FeatureSet, columns: Sequence[int]) -> tuple[str, Pipeline, 
     """One column for every level of each choice, boolean and small integer; none for missing."""
     levels = [_levels(table, column) for column in columns]
     pipeline = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value=_UNKNOWN),
+        SimpleImputer(strategy="constant", fill_value=_UNKNOWN, keep_empty_features=True),
         OneHotEncoder(
             categories=levels,  # pyright: ignore[reportArgumentType]
             handle_unknown="ignore",

@@ -1,0 +1,63 @@
+"""`vitalcheck train`: refuses early with exit code 2, trains what is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vitalcheck import cli
+
+TABLE = "hospital/sparcs_2016_random_sample.csv"
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, ["train", *words])
+    return result.exit_code, result.output
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """Nothing is written."""
+    code, said = run("--data", str(tmp_path), "--out", str(tmp_path / "out"), "--only", "diabetes")
+    assert code == cli.REFUSED
+    assert "pima_diabetes.csv" in said.replace("\n", "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    """Before anything is read."""
+    code, said = run("--data", str(tmp_path), "--only", "diabetis")
+    assert code == cli.REFUSED
+    assert "no such artifact: diabetis" in said
+    assert "diabetes, heart" in said
+
+
+def test_only_what_is_asked_for_is_trained(tmp_path: Path) -> None:
+    """One table and its card and the lock; the last lines say what was made."""
+    (tmp_path / "diabetes").mkdir()
+    rows = "\n".join(
+        f"1,{90 + 5 * (n % 20)},70,20,{n % 3 * 90},30,0.4,{25 + n % 40},{int(n % 20 > 11)}"
+        for n in range(120)
+    )
+    header = (
+        "Pregnancies,Glucose,BloodPressure,SkinThickness,Insulin,BMI,DiabetesPedigreeFunction,"
+        "Age,Outcome"
+    )
+    (tmp_path / "diabetes" / "pima_diabetes.csv").write_text(f"{header}\n{rows}\n")
+    out = tmp_path / "out"
+    code, said = run(
+        "--data", str(tmp_path), "--out", str(out), "--only", "diabetes", "--quick", "--seed", "2"
+    )
+    assert code == 0, said
+    assert "diabetes: auc 0.99" in said
+    names = {path.name for path in out.rglob("*") if path.is_file()}
+    assert names == {"diabetes.joblib", "diabetes.json", "diabetes.md", "models.lock"}
+
+
+def test_the_command_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`vitalcheck` runs main()."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    assert "train" in capsys.readouterr().out
