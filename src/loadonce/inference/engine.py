@@ -177,7 +177,7 @@ class Engine:
         if self._waiting or self._running:
             self._at_rest = asyncio.Event()
             try:
-                async with asyncio.timeout(grace):  # wait_for(..., 0) fails when it is traced
+                async with asyncio.timeout(grace):
                     await self._at_rest.wait()
             except TimeoutError:
                 self._refuse_waiting()
