@@ -116,6 +116,8 @@ def test_on_a_phone_the_navigation_opens_and_closes(new_web: Callable[..., Web])
     menu.click()
     expect(menu).to_have_attribute("aria-expanded", "true")
     expect(link).to_be_visible()
+    expect(web.page.get_by_role("link", name="Overview")).to_be_in_viewport(ratio=1)
+    assert web.page.locator("#nav").evaluate("(nav) => nav.getBoundingClientRect().top") == 56
     web.page.keyboard.press("Escape")
     expect(link).to_be_hidden()
     expect(menu).to_be_focused()
