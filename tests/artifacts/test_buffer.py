@@ -79,6 +79,11 @@ def test_a_temporary_file_is_private(monkeypatch: pytest.MonkeyPatch) -> None:
     buffer.close()
 
 
+@pytest.mark.usefixtures("open_fds")
+def test_a_forgotten_buffer_closes_itself() -> None:
+    SealedBuffer.fill(1, reading(b"x"))
+
+
 def test_memory_outlives_the_buffer_for_whoever_still_looks_into_it() -> None:
     buffer = SealedBuffer.fill(10, reading(b"0123456789"))
     inner = memoryview(buffer.view)[3:5]

@@ -43,6 +43,11 @@ def test_an_unknown_option_names_the_known_ones(source: Source) -> None:
         Loader(name="plain", read=lambda source: source).load(source, x=1)
 
 
+def test_a_loader_may_take_any_option(source: Source) -> None:
+    loader = Loader(name="any", read=lambda source, **options: options)
+    assert loader.load(source, x=1) == {"x": 1}
+
+
 def test_a_missing_library_names_the_extra_and_the_command(source: Source) -> None:
     loader = Loader(name="upper", read=upper, modules=("no_such_module",), extra="letters")
     with pytest.raises(MissingExtraError, match=r"pip install 'loadonce\[letters\]'"):

@@ -81,6 +81,12 @@ class SealedBuffer:
             if self._mapping is not None:
                 self._mapping.close()
 
+    def __del__(self) -> None:
+        """A load that was cancelled may have forgotten it. A temporary file is left alone: after a
+        fork it may still be the parent's."""
+        if self._fd >= 0:
+            os.close(self._fd)
+
 
 def _fill(target: memoryview, read_into: Callable[[memoryview], int]) -> int:
     done = 0

@@ -93,9 +93,11 @@ class Loader:
 
     def check_options(self, options: dict[str, object]) -> None:
         """Raise ConfigurationError, naming the known options, if one of `options` is unknown."""
-        known = list(inspect.signature(self.read).parameters)[1:]
+        parameters = list(inspect.signature(self.read).parameters.values())[1:]
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        known = [parameter.name for parameter in parameters]
         for name in options:
-            if name not in known:
+            if name not in known and not takes_any:
                 raise ConfigurationError(
                     f"the {self.name} loader has no option '{name}'; "
                     f"it knows: {', '.join(known) or 'none'}"
