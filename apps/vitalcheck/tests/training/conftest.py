@@ -178,7 +178,11 @@ def _lifesnaps(random: np.random.Generator, people: int = 30, days: int = 12) ->
             "id": [f"p{number}" for number in person],
             "gender": np.where(person < 20, "MALE", np.where(person < 29, "FEMALE", "")),
             "age": np.where(person % 4 == 0, "<30", ">=30"),
-            "steps": np.where(random.random(rows) < 0.1, 0, random.integers(500, 20_000, rows)),
+            "steps": np.where(
+                random.random(rows) < 0.2,
+                random.choice([0, np.nan], rows),
+                random.integers(500, 20_000, rows),
+            ),
             "calories": random.integers(1500, 3500, rows),
             "minutesAsleep": np.where(random.random(rows) < 0.5, np.nan, 400.0),
             "resting_hr": random.integers(50, 80, rows),

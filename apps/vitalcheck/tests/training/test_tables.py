@@ -36,11 +36,12 @@ def test_groups_of_fewer_than_eleven_people_are_left_out(made_up: Path) -> None:
 
 
 def test_a_day_without_steps_was_not_worn(made_up: Path) -> None:
-    """0 steps take calories and active minutes with them; sleep and pulse stay."""
+    """0 or no steps take calories and active minutes with them; sleep and pulse stay."""
     raw = pd.read_csv(made_up / "fitbit/lifesnaps_daily_fitbit_sema.csv.gz")
     days = fitbit.read_days(made_up)
-    idle = raw["steps"] == 0
-    assert idle.any()
+    idle = ~(raw["steps"] > 0)
+    assert (raw["steps"] == 0).any()
+    assert raw["steps"].isna().any()
     assert days.loc[idle, ["steps", "calories", "active_minutes"]].isna().all(axis=None)
     assert days.loc[idle, "resting_heart_rate"].notna().all()
     assert days.loc[~idle, "steps"].notna().all()

@@ -59,7 +59,8 @@ def train_fitbit(
 def read_days(data: Path) -> pd.DataFrame:
     """One row per person and day: id, sex, age_band (None where unknown) and the five metrics.
 
-    0 steps mean the watch was not worn: such a day has no steps, calories or active minutes.
+    No or 0 steps mean the watch was not worn (there is then no heart rate either, and what stands
+    for calories is the basal rate): such a day has no steps, calories or active minutes.
     """
     raw = pd.read_csv(data / LIFESNAPS)
     active = ("lightly_active_minutes", "moderately_active_minutes", "very_active_minutes")
@@ -75,7 +76,7 @@ def read_days(data: Path) -> pd.DataFrame:
             "active_minutes": raw[list(active)].sum(axis=1, skipna=False),
         }
     )
-    not_worn = days["steps"] == 0
+    not_worn = ~(days["steps"] > 0)
     days.loc[not_worn, ["steps", "calories", "active_minutes"]] = np.nan
     for metric in ("minutes_asleep", "resting_heart_rate"):
         days.loc[days[metric] <= 0, metric] = np.nan

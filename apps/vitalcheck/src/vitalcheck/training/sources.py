@@ -167,6 +167,8 @@ SOURCES: Mapping[str, Source] = {
             "Many empty cells (steps 36 %, sleep 52 %, resting heart rate 40 % of the days); three "
             "people have no age band and three gender only on some days: they count only in the "
             "groups known.",
+            "A day without steps counts as not worn: its calories (the basal rate) and active "
+            "minutes (0) are left out.",
             "Groups of fewer than 11 people are left out.",
         ),
     ),
