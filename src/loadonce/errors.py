@@ -54,8 +54,9 @@ class NotRunningError(ConfigurationError):
     def __init__(self, name: str, registry: str) -> None:
         super().__init__(
             f"model '{name}': its registry {registry} is not running. Pass "
-            "`lifespan=models.lifespan` to FastAPI, enter `models.running(app)` in your own lifespan, or use `with "
-            "models.loaded()` outside FastAPI. In tests use `with TestClient(app)`."
+            "`lifespan=models.lifespan` to FastAPI, enter `models.running(app)` in your own "
+            "lifespan, or use `with models.loaded()` outside FastAPI. In tests use `with "
+            "TestClient(app)`."
         )
 
 

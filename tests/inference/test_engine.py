@@ -130,7 +130,7 @@ async def test_versions_and_functions_do_not_mix() -> None:
         engine.batch(2, 3, doubled, 1),
         engine.batch(1, 2, other, 1),
     )
-    assert results == [2, 3, 1]
+    assert list(results) == [2, 3, 1]
     assert sorted(calls) == [-1, 1, 1]
     await engine.close()
 
@@ -264,7 +264,7 @@ async def test_leaving_while_it_runs_disturbs_nobody_in_the_same_batch() -> None
     tasks[1].cancel()
     await asyncio.sleep(0)
     release.set()
-    assert await asyncio.gather(tasks[0], tasks[2]) == [0, 2]
+    assert list(await asyncio.gather(tasks[0], tasks[2])) == [0, 2]
     await engine.close()
 
 
@@ -279,7 +279,7 @@ async def test_closing_lets_known_calls_finish_and_refuses_new_ones() -> None:
         await engine.run(lambda: 1)
     gate.release.set()
     await closing
-    assert await asyncio.gather(first, second) == ["done", "second"]
+    assert list(await asyncio.gather(first, second)) == ["done", "second"]
 
 
 async def test_closing_without_grace_refuses_what_waits() -> None:

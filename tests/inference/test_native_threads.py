@@ -27,6 +27,11 @@ def openmp_threads() -> set[int]:
     return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "openmp"}
 
 
+def threads_after_limiting() -> set[int]:
+    limit_native_threads()
+    return openmp_threads()
+
+
 def in_thread(function: Callable[[], Any]) -> Any:
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(function()))
@@ -56,14 +61,14 @@ def test_the_operator_s_own_number_stays(
     several: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert in_thread(lambda: (limit_native_threads(), openmp_threads())[1]) == several
+    assert in_thread(threads_after_limiting) == several
 
 
 def test_without_numpy_there_is_nothing_to_limit(
     several: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "numpy")
-    assert in_thread(lambda: (limit_native_threads(), openmp_threads())[1]) == several
+    assert in_thread(threads_after_limiting) == several
 
 
 def test_without_threadpoolctl_calls_run_all_the_same(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from loadonce import State
@@ -34,14 +36,10 @@ def model(
 def test_readiness(
     models: list[ModelState], running: bool, draining: bool, expected: tuple[bool, bool, bool]
 ) -> None:
-    named = [ModelState(f"m{i}", *_rest(each)) for i, each in enumerate(models)]
+    named = [replace(each, name=f"m{i}") for i, each in enumerate(models)]
     found = readiness(named, is_running=running, is_draining=draining)
     assert (found.is_started, found.is_ready, found.is_degraded) == tuple(map(bool, expected))
     assert found.states == {each.name: each.state.value for each in named}
-
-
-def _rest(each: ModelState) -> tuple[State, bool, str, bool]:
-    return (each.state, each.required, each.when, each.has_been_asked_for)
 
 
 def test_back_off_doubles_and_is_bounded() -> None:

@@ -57,17 +57,17 @@ def pool() -> Iterator[str]:
     log.append("close pool")
 
 
-class Two(Registry):
-    a: Model[str] = artifact("a.bin", loader=text)
-    b: Model[str] = artifact("b.bin", loader=text, close=lambda value: log.append(f"close {value}"))
-    joined: Model[str] = resource(lambda a, b: _joined(a, b), a, b)
-
-
 @asynccontextmanager
 async def _joined(a: str, b: str) -> AsyncIterator[str]:
     log.append("open joined")
     yield a + b
     log.append("close joined")
+
+
+class Two(Registry):
+    a: Model[str] = artifact("a.bin", loader=text)
+    b: Model[str] = artifact("b.bin", loader=text, close=lambda value: log.append(f"close {value}"))
+    joined: Model[str] = resource(_joined, a, b)
 
 
 async def test_declaring_does_no_io() -> None:
@@ -754,7 +754,7 @@ def test_declarations_that_cannot_work_are_refused() -> None:
         {"placement": "moon"},
     ):
         with pytest.raises(ConfigurationError):
-            artifact("a.bin", **options)  # type: ignore[arg-type]
+            artifact("a.bin", **options)
     with pytest.raises(ConfigurationError, match="method of this name"):
         type("Bad", (Registry,), {"status": artifact("a.bin")})
     one: Model[str] = artifact("a.bin")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Coroutine, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +38,9 @@ from loadonce import (
 )
 
 
+R = TypeVar("R")
+
+
 class Loaded:
     """What was loaded, and whether it has been closed."""
 
@@ -61,7 +66,7 @@ class Models(Registry):
     made: Model[list[Loaded]] = resource(lambda loaded: _wrapped(loaded), a)
 
 
-def _wrapped(loaded: Loaded):  # type: ignore[no-untyped-def]
+def _wrapped(loaded: Loaded) -> Iterator[list[Loaded]]:
     assert not loaded.is_closed
     yield [loaded]
 
@@ -83,7 +88,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.overrides: list[AbstractContextManager[None]] = []
         self.seen: list[Loaded] = []
 
-    def do(self, coroutine):  # type: ignore[no-untyped-def]
+    def do(self, coroutine: Coroutine[Any, Any, R]) -> R:
         return self.loop.run_until_complete(asyncio.wait_for(coroutine, 10))
 
     @initialize()

@@ -13,7 +13,8 @@ from loadonce.observe.statistics import CallStatistics
 
 
 def test_every_listener_is_told_until_it_leaves() -> None:
-    events, heard = Events(), []
+    events = Events()
+    heard: list[ModelEvent] = []
     leave = events.subscribe(heard.append)
     events.publish(ModelEvent("a", "loading"))
     leave()
@@ -22,7 +23,8 @@ def test_every_listener_is_told_until_it_leaves() -> None:
 
 
 def test_a_listener_that_raises_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    events, heard = Events(), []
+    events = Events()
+    heard: list[ModelEvent] = []
 
     def fail(_event: ModelEvent) -> None:
         raise ValueError("no")

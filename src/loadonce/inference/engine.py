@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
 from loadonce.errors import (
@@ -30,7 +30,7 @@ T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  # an item
 R = TypeVar("R")
 
-BatchFunction = Callable[[T, list[I]], Sequence[R]]
+BatchFunction = Callable[[T, list[I]], Iterable[R]]
 
 
 class _Call:
