@@ -74,6 +74,11 @@ def make_app(**options: Any) -> FastAPI:
         await request.body()
         return json.loads("[")
 
+    @app.post("/parses-and-fails")
+    async def parses_and_fails(request: Request) -> None:
+        await request.json()
+        raise ValueError("secret")
+
     @app.post("/parses-nothing")
     async def parses_nothing(value: list[int]) -> Any:
         return json.loads("")
@@ -254,6 +259,7 @@ def test_a_body_that_a_handler_cannot_parse_is_nothing_to_log(
 def test_another_text_that_a_handler_cannot_parse_is_its_own_failure(client: TestClient) -> None:
     problem(client.post("/parses-another", content=b"{}", headers=JSON), 500)
     problem(client.post("/parses-nothing", json=[]), 500)
+    problem(client.post("/parses-and-fails", json=[]), 500)
 
 
 @pytest.mark.parametrize(
