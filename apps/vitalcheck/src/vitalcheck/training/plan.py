@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import joblib
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from loadonce import Golden, lock_directory
 from vitalcheck.features import FEATURES, Row
