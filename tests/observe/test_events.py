@@ -42,13 +42,13 @@ def test_one_structured_line_for_each_model(caplog: pytest.LogCaptureFixture) ->
     for event in (
         ModelEvent("a", "loading"),
         ready,
-        ModelEvent("b", "failed", error="why"),
+        ModelEvent("b", "failed", error="why\n  to do: this"),
         ModelEvent("a", "unloaded", version="v1"),
     ):
         log_event(event)
     assert [record.getMessage() for record in caplog.records] == [
         "model ready: model=a version=v1 sha256=abc bytes=10 seconds=0.123 memory_added=20",
-        "model failed: model=b reason=why",
+        "model failed: model=b reason=why; to do: this",
         "model unloaded: model=a version=v1",
     ]
     assert caplog.records[0].__dict__["loadonce"]["memory_added"] == 20

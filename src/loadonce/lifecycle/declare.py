@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from loadonce.artifacts import Golden, Source
 from loadonce.inference import Placement
@@ -128,13 +128,39 @@ def table(
     )
 
 
-@overload
-def resource(factory: Callable[[], Opened[T]], /, **options: Any) -> Model[T]: ...
-@overload
-def resource(factory: Callable[[A], Opened[T]], a: Model[A], /, **options: Any) -> Model[T]: ...
+class ResourceOptions(TypedDict, Generic[T], total=False):
+    """The options of `resource`; each means what it does for `artifact`."""
+
+    required: bool
+    when: When
+    warmup: Callable[[T], object] | None
+    golden: Callable[[T], bool] | None
+    placement: Placement
+    threads: int
+    thread_safe: bool
+    max_batch_size: int
+    max_queue: int
+    timeout: float | None
+    load_timeout: float | None
+    drain_timeout: float
+    kind: str
+
+
 @overload
 def resource(
-    factory: Callable[[A, B], Opened[T]], a: Model[A], b: Model[B], /, **options: Any
+    factory: Callable[[], Opened[T]], /, **options: Unpack[ResourceOptions[T]]
+) -> Model[T]: ...
+@overload
+def resource(
+    factory: Callable[[A], Opened[T]], a: Model[A], /, **options: Unpack[ResourceOptions[T]]
+) -> Model[T]: ...
+@overload
+def resource(
+    factory: Callable[[A, B], Opened[T]],
+    a: Model[A],
+    b: Model[B],
+    /,
+    **options: Unpack[ResourceOptions[T]],
 ) -> Model[T]: ...
 @overload
 def resource(
@@ -143,7 +169,7 @@ def resource(
     b: Model[B],
     c: Model[C],
     /,
-    **options: Any,
+    **options: Unpack[ResourceOptions[T]],
 ) -> Model[T]: ...
 def resource(factory: Callable[..., Any], /, *needs: Model[Any], **options: Any) -> Model[Any]:
     """Declare a resource: a pool, a client, a cache, or anything made from other models.

@@ -64,7 +64,7 @@ def log_event(event: ModelEvent) -> None:
         }
         log_fields(logging.INFO, "model ready", fields)
     elif event.what == "failed":
-        log_fields(logging.ERROR, "model failed", fields | {"reason": event.error})
+        log_fields(logging.ERROR, "model failed", fields | {"reason": _one_line(event.error)})
     elif event.what == "unloaded":
         log_fields(logging.INFO, "model unloaded", fields | {"version": event.version})
 
@@ -73,3 +73,7 @@ def log_fields(level: int, message: str, fields: dict[str, object]) -> None:
     """Write one line: a message, and fields that JSON logs keep apart."""
     line = " ".join(f"{name}={value}" for name, value in fields.items())
     logger.log(level, "%s: %s", message, line, extra={"loadonce": fields})
+
+
+def _one_line(text: str) -> str:
+    return "; ".join(line.strip() for line in text.splitlines())
