@@ -96,7 +96,7 @@ def _attribute(module: ModuleType, dotted: str) -> object:
 def _made_by(factory: object, target: str) -> object:
     if not callable(factory):
         raise ConfigurationError(
-            f"--factory: '{target}' is a {type(factory).__name__}, not a function"
+            f"--factory: '{target}' is of type {type(factory).__name__}, not a function"
         )
     try:
         return factory()
@@ -111,7 +111,7 @@ def _checked(found: object, target: str) -> ASGIApp:
         )
     if not callable(found) or isinstance(found, type):
         raise ConfigurationError(
-            f"'{target}' is a {type(found).__name__}, not an ASGI app such as FastAPI()"
+            f"'{target}' is of type {type(found).__name__}, not an ASGI app such as FastAPI()"
         )
     return cast("ASGIApp", found)
 

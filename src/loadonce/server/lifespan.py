@@ -51,8 +51,8 @@ class Lifespan:
         finally:
             waiting.cancel()
         if self._task.done():
-            self._explain(self._task)
-            self._task = None
+            ended, self._task = self._task, None
+            self._explain(ended)
 
     def cancel(self) -> None:
         """Give up the start."""

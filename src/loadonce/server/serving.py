@@ -60,11 +60,11 @@ def serve(options: ServeOptions, listener: socket.socket | None = None) -> int:
         The exit code: 0 after a clean stop; 1 if the app could not be found or imported, the
         address not be used, or requests were lost at the end; 3 if a model failed to load.
     """
-    began = time.monotonic() - _seconds_since_process_start()
+    began = time.monotonic() - process_age()
     package = options.target.partition(":")[0].partition(".")[0]
     lines = configure_logging(options.log_level, access_log=options.access_log, package=package)
     if not faulthandler.is_enabled():
-        faulthandler.enable()
+        faulthandler.enable(2)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     process = _Process(options, lines, began)
     try:
@@ -222,11 +222,11 @@ def _startup_error(error: BaseException) -> LoadOnceError | None:
     return None
 
 
-def _seconds_since_process_start() -> float:
-    """How old this process is; 0 where the system does not tell."""
+def process_age(stat: Path = Path("/proc/self/stat")) -> float:
+    """How old this process is in seconds; 0 where the system does not tell."""
     try:
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        start = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - start)
-    except (OSError, AttributeError):
+        fields = stat.read_text().rpartition(")")[2].split()
+    except OSError:
         return 0.0
+    began = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)

@@ -1,0 +1,46 @@
+"""What an operator may choose, and what contradicts itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadonce import ConfigurationError
+from loadonce.server import ServeOptions, default_drain_delay
+
+
+def test_a_unix_socket_and_an_inherited_one_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match="--uds and --fd"):
+        ServeOptions(target="main:app", uds=Path("x"), fd=3)
+
+
+@pytest.mark.parametrize("name", ["ssl_keyfile", "ssl_ca_certs"])
+def test_tls_needs_a_certificate(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="--ssl-certfile"):
+        ServeOptions(target="main:app", **{name: Path("x.pem")})  # type: ignore[arg-type]
+
+
+def test_a_certificate_makes_it_https() -> None:
+    assert ServeOptions(target="main:app").scheme == "http"
+    assert ServeOptions(target="main:app", ssl_certfile=Path("x.pem")).scheme == "https"
+
+
+class _Terminal:
+    def __init__(self, is_terminal: bool) -> None:
+        self.isatty = lambda: is_terminal
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "in_kubernetes", "expected"),
+    [(True, True, 0.0), (False, True, 5.0), (False, False, 1.0)],
+)
+def test_how_long_to_drain_depends_on_who_sends_requests(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, in_kubernetes: bool, expected: float
+) -> None:
+    monkeypatch.setattr(sys, "stdin", _Terminal(is_terminal))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    if in_kubernetes:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert default_drain_delay() == expected
