@@ -15,10 +15,10 @@ def fits(declared: object, asked: object) -> bool:
     declared, asked = _plain(declared), _plain(asked)
     if asked == declared or _is_open(asked) or _is_open(declared):
         return True
-    if _is_union(asked):
-        return any(fits(declared, option) for option in get_args(asked))
     if _is_union(declared):
         return all(fits(option, asked) for option in get_args(declared))
+    if _is_union(asked):
+        return any(fits(declared, option) for option in get_args(asked))
     found, wanted = get_origin(declared) or declared, get_origin(asked) or asked
     if not isinstance(found, type) or not isinstance(wanted, type):
         return True

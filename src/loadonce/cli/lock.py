@@ -102,13 +102,14 @@ def _read_golden(file: Path) -> Mapping[str, Golden]:
 
 def _show(out: Console, report: LockReport, directory: Path, is_check: bool) -> None:
     for entry in report.added:
-        out.print(f"[green]+ {_line(entry)}")
+        out.print(f"+ {_line(entry)}", markup=False, style="green")
         _show_globals(out, entry.globals)
     for before, after in report.changed:
-        out.print(f"[yellow]~ {_line(after)}  (was {before.sha256[:12]})")
+        was = f"(was {before.sha256[:12]})"
+        out.print(f"~ {_line(after)}  {was}", markup=False, style="yellow")
         _show_globals(out, sorted(set(after.globals) - set(before.globals)))
     for entry in report.removed:
-        out.print(f"[red]- {entry.path}")
+        out.print(f"- {entry.path}", markup=False, style="red")
     if report.is_unchanged:
         done = "nothing changed"
     elif is_check:
@@ -119,14 +120,11 @@ def _show(out: Console, report: LockReport, directory: Path, is_check: bool) -> 
 
 
 def _line(entry: LockEntry) -> str:
-    from rich.markup import escape
-
     from loadonce.observe.memory import format_bytes
 
     libraries = "".join(f", {name} {version}" for name, version in entry.libraries.items())
-    return escape(
-        f"{entry.path}  {entry.format}, {format_bytes(entry.size)}, {entry.sha256[:12]}{libraries}"
-    )
+    size = format_bytes(entry.size)
+    return f"{entry.path}  {entry.format}, {size}, {entry.sha256[:12]}{libraries}"
 
 
 def _show_globals(out: Console, names: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -57,13 +57,8 @@ class AppServer(uvicorn.Server):
         config.loaded_app = self._gate
         self.lifespan: Any = Lifespan(self._gate, is_required=bool(registries()))
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to `Stopping`: uvicorn would raise them again at the end."""
-        yield
-
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, serve, drain, stop.
+        """Start, serve, drain, stop; signals are left to `Stopping`.
 
         Raises:
             StopRequestedError: asked to stop before it served.
