@@ -17,8 +17,8 @@ class Settings(BaseSettings):
             server or write to the models' directory.
         allow_version_mismatch: load artifacts made by another major or minor version of their
             library, with a warning.
-        memory_limit: refuse loads beyond this many bytes ("8GiB"); by default the limit of the
-            machine and its control group.
+        memory_limit: the most memory this process may hold ("8GiB"), besides the limits of the
+            machine and its control group: a load that would not fit is refused.
         progress: show progress bars while loading: "auto" on a terminal only.
         freeze: `gc.freeze()` after loading, so that collections do not walk the models.
     """

@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from loadonce import (
     Golden,
@@ -57,6 +60,39 @@ async def test_named_files_give_a_dict_of_what_each_holds(tmp_path: Path) -> Non
         )
 
     assert await loaded(One, tmp_path) == {"both": {"low": {"is": "low"}, "high": {"is": "high"}}}
+
+
+async def test_named_files_are_one_object_for_a_loader_that_takes_them_together(
+    tmp_path: Path,
+) -> None:
+    save_with_external_data(tmp_path)
+    lock_directory(tmp_path)
+
+    class One(Registry):
+        net: Model[object] = artifact({"graph": "net.onnx", "w": "net.bin"}, loader="onnx")
+
+    (session,) = (await loaded(One, tmp_path)).values()
+    assert session.run(None, {"x": np.ones(4, np.float32)})[0].tolist() == [2.0] * 4
+
+
+def save_with_external_data(root: Path) -> None:
+    """y = x + w, with w beside the graph."""
+    weights = numpy_helper.from_array(np.ones(4, np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save_model(
+        model,
+        str(root / "net.onnx"),
+        save_as_external_data=True,
+        location="net.bin",
+        size_threshold=0,
+    )
 
 
 async def test_named_files_and_directories_reach_a_loader_of_one_s_own(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from loadonce import (
     registries,
     resource,
 )
+from loadonce.lifecycle.declaration import When
+from loadonce.observe.memory import resident_bytes
 
 pytestmark = pytest.mark.anyio
 
@@ -331,10 +333,27 @@ async def test_a_timeout_of_the_loader_s_own_is_its_own_failure(locked: Locked) 
 async def test_what_cannot_fit_the_memory_is_refused_before_it_is_loaded(
     locked: Locked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", "1KiB")
-    with pytest.raises(StartupError, match=r"2\.0 KiB needed .*1\.0 KiB available"):
-        async with Two(root=locked(a="A" * 1024, b="B" * 1024)).running():
+    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", str(resident_bytes() + 1024))
+    root = locked(a="A" * 2**20, b="B" * 2**20)
+    with pytest.raises(StartupError, match=r"2\.0 MiB needed .*available") as caught:
+        async with Two(root=root).running():
             raise AssertionError("unreachable")
+    assert len(caught.value.failures) == 2
+    assert log == []
+
+
+@pytest.mark.parametrize("when", ["startup", "background"])
+async def test_and_so_is_an_optional_or_later_load(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch, when: When
+) -> None:
+    class One(Registry):
+        big: Model[str] = artifact("big.bin", loader=text, required=False, when=when)
+
+    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", "1KiB")
+    models = One(root=locked(big="B" * 2**20))
+    async with models.running():
+        await _until(lambda: models.big.state is State.FAILED)
+        assert "1.0 MiB needed (big 1.0 MiB), 0 B available" in models.big.status().error
     assert log == []
 
 

@@ -37,7 +37,6 @@ from loadonce import (
     resource,
 )
 
-
 R = TypeVar("R")
 
 

@@ -33,7 +33,7 @@ def filled(shelf: Any) -> Any:
     joblib.dump(LogisticRegression().fit([[0], [1]], [0, 1]), file)
     shelf.put("m.joblib", file.getvalue())
     shelf.put("tables/t.json", b"{}")
-    shelf.put("README.md", b"hello")
+    shelf.put("vocabulary.txt", b"hello")
     shelf.put(".hidden/x.pkl", b"junk")
     return shelf
 
@@ -41,14 +41,30 @@ def filled(shelf: Any) -> Any:
 def test_every_file_but_the_hidden_ones_is_locked(filled: Any) -> None:
     report = lock_directory(filled.root)
     assert {entry.path: entry.format for entry in report.added} == {
-        "README.md": "file",
         "m.joblib": "joblib",
         "tables/t.json": "json",
+        "vocabulary.txt": "file",
     }
     assert LockFile.read(filled.root) == report.lock
     entry = report.lock.entries["m.joblib"]
     assert "sklearn.linear_model._logistic.LogisticRegression" in entry.globals
     assert entry.libraries == {name: version(name) for name in ("joblib", "numpy", "scikit-learn")}
+
+
+def test_what_a_project_holds_beside_its_models_is_left_out(filled: Any) -> None:
+    for path in (
+        "app.py",
+        "README.md",
+        "venv/pyvenv.cfg",
+        "venv/lib/x.json",
+        "a/__pycache__/y.bin",
+    ):
+        filled.put(path, b"{}")
+    assert sorted(lock_directory(filled.root).lock.entries) == [
+        "m.joblib",
+        "tables/t.json",
+        "vocabulary.txt",
+    ]
 
 
 def test_locking_again_changes_nothing(filled: Any) -> None:
@@ -66,10 +82,10 @@ def test_versions_and_golden_examples_are_kept_and_differences_reported(filled: 
     lock.with_entry(declared).write(filled.root)
     filled.put("m.joblib", pickle.dumps([1]))
     filled.put("new.json", b"1")
-    (filled.root / "README.md").unlink()
+    (filled.root / "vocabulary.txt").unlink()
     report = lock_directory(filled.root)
     assert [entry.path for entry in report.added] == ["new.json"]
-    assert [entry.path for entry in report.removed] == ["README.md"]
+    assert [entry.path for entry in report.removed] == ["vocabulary.txt"]
     ((old, new),) = report.changed
     assert (old.path, old.sha256 != new.sha256) == ("m.joblib", True)
     assert (new.version, new.golden, new.globals) == ("v1", golden, ())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 import time
@@ -15,6 +14,7 @@ from typing import Any
 from loadonce.artifacts import Golden, LockFile, Source, check_libraries, read_verified
 from loadonce.errors import (
     GoldenMismatchError,
+    InsufficientMemoryError,
     LoaderFailedError,
     LoadOnceError,
     LoadTimeoutError,
@@ -23,13 +23,14 @@ from loadonce.errors import (
     WrongTypeError,
 )
 from loadonce.inference.threads import run_in_thread
-from loadonce.loaders import Loader, find
 from loadonce.observe.events import Events, ModelEvent
-from loadonce.observe.memory import resident_bytes
+from loadonce.observe.memory import available_bytes, resident_bytes
 
 from .conformance import golden_mismatch, missing_from, name_of_type
 from .declaration import ArtifactOrigin, ResourceOrigin
 from .hosting import HostedResource
+from .loading import LoadPlan, call
+from .policy import memory_refusal
 from .slot import Slot
 from .version import State, Version
 
@@ -48,8 +49,7 @@ class Lanes:
 
     def of(self, origin: ArtifactOrigin) -> asyncio.Semaphore:
         """The lane for this artifact."""
-        holds = any(loader.holds_gil for loader in _parts(origin))
-        return self.holding if holds else self.releasing
+        return self.holding if LoadPlan.of(origin).holds_gil else self.releasing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,20 @@ class Builder:
     events: Events
     lanes: Lanes
     allow_version_mismatch: bool = False
+    memory_limit: int | None = None
+
+    def memory_refusal(self, sources: Mapping[Slot[Any], Source]) -> str:
+        """Why these cannot be loaded together, with the figures; "" if they can."""
+        known = [available_bytes()]
+        if self.memory_limit is not None:
+            known.append(max(0, self.memory_limit - resident_bytes()))
+        needs = [
+            (slot.name, LoadPlan.of(_artifact_of(slot)).memory_estimate(source))
+            for slot, source in sources.items()
+        ]
+        return memory_refusal(
+            needs, min((each for each in known if each is not None), default=None)
+        )
 
     async def verify(self, slot: Slot[Any], root: Path, lock: LockFile) -> Source:
         """Read the slot's artifact once and check it against the lock.
@@ -66,11 +80,12 @@ class Builder:
         Raises:
             ArtifactError: it is not what the lock names.
         """
-        origin = slot.declaration.origin
-        assert isinstance(origin, ArtifactOrigin)
+        origin = _artifact_of(slot)
         self._announce(slot, "verifying")
         with _translated(slot):
-            _parts(origin)  # an unknown format or a missing extra is told before anything is read
+            LoadPlan.of(
+                origin
+            )  # an unknown format or a missing extra is told before anything is read
             source = await run_in_thread(
                 lambda: read_verified(root, origin.path, lock), f"verify-{slot.name}"
             )
@@ -87,14 +102,15 @@ class Builder:
         Raises:
             LoadError: any step failed; the version is FAILED.
         """
-        origin = slot.declaration.origin
-        assert isinstance(origin, ArtifactOrigin)
+        origin = _artifact_of(slot)
         version.label, version.sha256 = source.version, source.sha256
         version.bytes_on_disk = source.size
         version.libraries = _libraries(source)
         try:
             with _translated(slot):
                 async with self.lanes.of(origin):
+                    if refusal := self.memory_refusal({slot: source}):
+                        raise insufficient_memory(slot.name, refusal)
                     started = time.monotonic()  # waiting for the lane is no load time
                     value = await self._load_in_lane(slot, version, origin, source)
                 await self._check(slot, value, source)
@@ -145,7 +161,7 @@ class Builder:
         self._announce(slot, "loading", version)
         before = resident_bytes()
         async with _limit(slot):
-            value = await _call_loader(slot.name, origin, source)
+            value = await LoadPlan.of(origin).load(slot.name, source)
         version.bytes_in_memory = max(0, resident_bytes() - before)
         return value
 
@@ -170,12 +186,28 @@ class Builder:
         self.events.publish(ModelEvent(slot.name, what, bytes_on_disk=size))
 
 
+def insufficient_memory(model: str, refusal: str) -> InsufficientMemoryError:
+    """The error for a load that was refused with these figures."""
+    return InsufficientMemoryError(
+        model,
+        "loading would not fit the memory",
+        found=refusal,
+        hint="raise the memory limit, load fewer models, or smaller ones",
+    )
+
+
+def _artifact_of(slot: Slot[Any]) -> ArtifactOrigin:
+    origin = slot.declaration.origin
+    assert isinstance(origin, ArtifactOrigin)
+    return origin
+
+
 async def _warm_up(slot: Slot[Any], value: Any) -> None:
     warmup = slot.declaration.warmup
     if warmup is None:
         return
     try:
-        await _call(f"warm-up-{slot.name}", warmup, value)
+        await call(f"warm-up-{slot.name}", warmup, value)
     except Exception as error:
         raise WarmupError(
             slot.name,
@@ -209,7 +241,7 @@ async def _check_golden(
             lambda: golden_mismatch(example, value), f"golden-{slot.name}"
         )
     else:
-        difference = "" if await _call(f"golden-{slot.name}", golden, value) else "not as declared"
+        difference = "" if await call(f"golden-{slot.name}", golden, value) else "not as declared"
     if difference:
         raise GoldenMismatchError(
             slot.name,
@@ -219,46 +251,12 @@ async def _check_golden(
         )
 
 
-async def _call_loader(name: str, origin: ArtifactOrigin, source: Source) -> object:
-    if callable(origin.loader):
-        return await _call(f"load-{name}", origin.loader, source)
-    loaders = {key: find(origin.loader, path) for key, path in _named_paths(origin).items()}
-
-    def load() -> object:
-        if isinstance(origin.path, str):
-            return loaders[""].load(source, **origin.options)
-        return {
-            key: loader.load(source.files[key], **origin.options) for key, loader in loaders.items()
-        }
-
-    return await run_in_thread(load, f"load-{name}")
-
-
-async def _call(name: str, function: Callable[..., Any], *arguments: object) -> Any:
-    """Call a user's function: on the loop if it is a coroutine function, else in a thread."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*arguments)
-    result = await run_in_thread(lambda: function(*arguments), name)
-    return await result if inspect.isawaitable(result) else result
-
-
-def _named_paths(origin: ArtifactOrigin) -> Mapping[str, str]:
-    return {"": origin.path} if isinstance(origin.path, str) else origin.path
-
-
-def _parts(origin: ArtifactOrigin) -> list[Loader]:
-    """The built-in loaders that will run; none for a user's own callable."""
-    if callable(origin.loader):
-        return []
-    return [find(origin.loader, path) for path in _named_paths(origin).values()]
-
-
 def _closer(slot: Slot[Any], version: Version[Any]) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
         box = version.take()
         function = slot.declaration.close
         if function is not None and box:
-            await _call(f"close-{slot.name}", function, box[0])
+            await call(f"close-{slot.name}", function, box[0])
         await run_in_thread(box.clear, f"unload-{slot.name}")  # a big object's end takes a while
 
     return close

@@ -1,4 +1,4 @@
-"""What the manager asks the disk before it loads: which bytes are trusted, how big they get."""
+"""Where the artifacts lie, and which of their bytes are trusted."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 import os
 from pathlib import Path
 
-from loadonce.artifacts import LOCK_NAME, LockFile, Source
-from loadonce.loaders import find, lock_file
+from loadonce.artifacts import LOCK_NAME, LockFile, walk_files
+from loadonce.loaders import lock_file
 
-from .declaration import ArtifactOrigin, Declaration, Root
+from .declaration import ArtifactOrigin, Root
 
 logger = logging.getLogger("loadonce")
 
@@ -42,19 +42,4 @@ def read_lock(root: Path, origin: ArtifactOrigin, *, is_development: bool) -> Lo
 def _files_of(root: Path, origin: ArtifactOrigin) -> list[str]:
     if not isinstance(origin.path, str):
         return list(origin.path.values())
-    directory = root / origin.path
-    if not directory.is_dir():
-        return [origin.path]
-    files = (path for path in sorted(directory.rglob("*")) if path.is_file())
-    return [path.relative_to(root).as_posix() for path in files]
-
-
-def estimate(declaration: Declaration, source: Source) -> int:
-    """About how many bytes the loaded object will take; the size on disk where nobody knows."""
-    origin = declaration.origin
-    if not isinstance(origin, ArtifactOrigin) or callable(origin.loader):
-        return source.size
-    if isinstance(origin.path, str):
-        return find(origin.loader, origin.path).memory_estimate(source)
-    parts = source.files.values()
-    return sum(find(origin.loader, part.name).memory_estimate(part) for part in parts)
+    return walk_files(root, origin.path) if (root / origin.path).is_dir() else [origin.path]

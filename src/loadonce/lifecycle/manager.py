@@ -11,20 +11,18 @@ from typing import Any
 
 from loadonce.artifacts import Source
 from loadonce.errors import (
-    InsufficientMemoryError,
     LoaderFailedError,
     ModelError,
     NotReadyError,
     StartupError,
 )
 from loadonce.observe.events import Events, ModelEvent
-from loadonce.observe.memory import available_bytes
 from loadonce.settings import Settings
 
-from .building import Builder, Lanes
+from .building import Builder, Lanes, insufficient_memory
 from .declaration import ArtifactOrigin, ResourceOrigin
-from .locking import estimate, read_lock, resolve_root
-from .policy import back_off, memory_refusal
+from .locking import read_lock, resolve_root
+from .policy import back_off
 from .slot import Slot
 from .version import State, Version
 
@@ -54,7 +52,9 @@ class Manager:
         self._lock_reading = asyncio.Lock()  # development may write it
         self._settings = settings
         self._events = events
-        self._builder = Builder(events, Lanes(), settings.allow_version_mismatch)
+        self._builder = Builder(
+            events, Lanes(), settings.allow_version_mismatch, settings.memory_limit
+        )
         self._opened: list[tuple[Slot[Any], Version[Any]]] = []
         self._reloads: dict[Slot[Any], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -127,24 +127,15 @@ class Manager:
         return await self._builder.verify(slot, root, lock)
 
     def _refuse_what_cannot_fit(self, sources: dict[Slot[Any], Source]) -> None:
-        limit = self._settings.memory_limit
-        known = [figure for figure in (available_bytes(), limit) if figure is not None]
-        needs = [
-            (slot.name, estimate(slot.declaration, source)) for slot, source in sources.items()
-        ]
-        refusal = memory_refusal(needs, min(known, default=None))
+        """All required models or none; optional ones are refused one by one as they load."""
+        required = {slot: each for slot, each in sources.items() if slot.declaration.required}
+        refusal = self._builder.memory_refusal(required)
         if not refusal:
             return
-        for slot in list(sources):
-            source = sources.pop(slot)
+        for slot, source in required.items():
+            del sources[slot]
             source.close()
-            error = InsufficientMemoryError(
-                slot.name,
-                "loading would not fit the memory",
-                found=refusal,
-                hint="raise the memory limit, load fewer models at start-up, or smaller ones",
-            )
-            self._fail(slot, slot.next_version(), error)
+            self._fail(slot, slot.next_version(), insufficient_memory(slot.name, refusal))
 
     async def _first_failure(self, attempts: dict[Slot[Any], asyncio.Task[None]]) -> None:
         """Wait until all are loaded, or a required one failed and the others had their grace."""

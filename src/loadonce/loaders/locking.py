@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from loadonce.artifacts import (
     LOCK_NAME,
@@ -23,6 +23,8 @@ from loadonce.loaders.policy import require_trusted
 from loadonce.loaders.table import find, find_any
 
 _NO_FORMAT = "file"
+_NO_ARTIFACTS = frozenset((".py", ".pyc", ".pyi", ".ipynb", ".md", ".rst", ".toml", ".cfg", ".sh"))
+_NO_ARTIFACT_DIRECTORIES = frozenset(("__pycache__", "node_modules", "site-packages"))
 # By the package a class comes from. A program's own package is not among them on purpose: its
 # models would otherwise be refused at each of its releases.
 _DISTRIBUTIONS = {
@@ -71,8 +73,9 @@ def lock_directory(
 ) -> LockReport:
     """Lock every file below `root` and write `models.lock` there, in one step.
 
-    Hidden files are left out. Declared versions and golden examples of files that are still there
-    are kept. Nothing a file contains is executed.
+    Left out are hidden files, source code and notes (.py, .ipynb, .md, ...), caches and virtual
+    environments. Declared versions and golden examples of files that are still there are kept.
+    Nothing a file contains is executed.
 
     Args:
         allow: further globals that pickles may use, as "module.Name".
@@ -92,7 +95,7 @@ def lock_directory(
     before = LockFile.read(root) if (root / LOCK_NAME).exists() else LockFile()
     allowed = frozenset(allow)
     entries: dict[str, LockEntry] = {}
-    for path in walk_files(root):
+    for path in _artifacts_among(walk_files(root)):
         entries[path] = _lock_one(root, path, allowed, formats or {}, before.entries.get(path))
     for path, example in (golden or {}).items():
         if path not in entries:
@@ -104,6 +107,22 @@ def lock_directory(
     if write:
         after.write(root)
     return _report(before, after)
+
+
+def _artifacts_among(paths: Sequence[str]) -> list[str]:
+    """Without what lies beside models when the root is a whole project."""
+    environments = tuple(path.removesuffix("pyvenv.cfg") for path in paths if _names_venv(path))
+    return [
+        path
+        for path in paths
+        if PurePosixPath(path).suffix.lower() not in _NO_ARTIFACTS
+        and not _NO_ARTIFACT_DIRECTORIES.intersection(PurePosixPath(path).parts)
+        and not path.startswith(environments)
+    ]
+
+
+def _names_venv(path: str) -> bool:
+    return path.endswith("/pyvenv.cfg")
 
 
 def lock_file(

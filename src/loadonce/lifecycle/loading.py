@@ -1,0 +1,84 @@
+"""How one artifact becomes an object: by which loaders, beside which others, at what cost."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loadonce.artifacts import Source
+from loadonce.inference.threads import run_in_thread
+from loadonce.loaders import Loader, find
+
+from .declaration import ArtifactOrigin
+
+_WHOLE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """The loaders of one artifact, by the name of the file each reads; "" reads all there is.
+
+    Empty for a user's own function.
+    """
+
+    origin: ArtifactOrigin
+    loaders: Mapping[str, Loader]
+
+    @classmethod
+    def of(cls, origin: ArtifactOrigin) -> LoadPlan:
+        """The plan for what was declared; looks at no file.
+
+        Raises:
+            UnknownFormatError: nothing reads that format or suffix.
+            MissingExtraError: its library is not installed.
+        """
+        if callable(origin.loader):
+            return cls(origin, {})
+        if isinstance(origin.path, str):
+            return cls(origin, {_WHOLE: find(origin.loader, origin.path)})
+        loaders = {name: find(origin.loader, path) for name, path in origin.path.items()}
+        for loader in loaders.values():
+            if origin.loader is not None and loader.takes_files:
+                return cls(origin, {_WHOLE: loader})
+        return cls(origin, loaders)
+
+    @property
+    def holds_gil(self) -> bool:
+        """Whether loading keeps other threads from running Python code."""
+        return any(loader.holds_gil for loader in self.loaders.values())
+
+    def memory_estimate(self, source: Source) -> int:
+        """About how many bytes the object will take; the size on disk where nobody knows."""
+        if not self.loaders:
+            return source.size
+        return sum(
+            loader.memory_estimate(_part(source, name)) for name, loader in self.loaders.items()
+        )
+
+    async def load(self, model: str, source: Source) -> object:
+        """Run the loaders (or the user's function) on verified bytes."""
+        if callable(self.origin.loader):
+            return await call(f"load-{model}", self.origin.loader, source)
+        return await run_in_thread(lambda: self._read(source), f"load-{model}")
+
+    def _read(self, source: Source) -> object:
+        options = self.origin.options
+        read = {
+            name: loader.load(_part(source, name), **options)
+            for name, loader in self.loaders.items()
+        }
+        return read.get(_WHOLE, read)
+
+
+async def call(thread: str, function: Callable[..., Any], *arguments: object) -> Any:
+    """Call a user's function: on the loop if it is a coroutine function, else in a thread."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    result = await run_in_thread(lambda: function(*arguments), thread)
+    return await result if inspect.isawaitable(result) else result
+
+
+def _part(source: Source, name: str) -> Source:
+    return source.files[name] if name else source
