@@ -75,6 +75,14 @@ def test_an_app_is_served_and_says_where_and_how_fast(write: Write, serve: Launc
     assert process.output.count("model unloaded") == 1
 
 
+def test_a_registry_that_no_lifespan_loads_is_told(write: Write, serve: Launch) -> None:
+    write(ONE.replace("lifespan=models.lifespan", ""), a=b"hello")
+    process = serve()
+    process.wait_for(r"ready on http://127.0.0.1:\d+ in [\d.]+ s, 0 models")
+    assert "no lifespan loads Models" in process.output
+    assert process.stop() == 0
+
+
 def test_a_factory_makes_the_app(write: Write, serve: Launch) -> None:
     write(ONE, a=b"made")
     process = serve("--factory", target="main:create_app")

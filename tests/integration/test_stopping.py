@@ -126,8 +126,8 @@ def test_while_it_drains_it_answers_and_sends_clients_away(started: Started) -> 
 def test_signals_repeat_without_harm(started: Started) -> None:
     process, clients = started("/wait?seconds=1")
     process.send(signal.SIGINT)
-    for _ in range(3):
-        process.send(signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
+        process.send(number)
         time.sleep(0.05)
     assert process.wait(5) == 0
     clients.join()

@@ -17,7 +17,10 @@ def _same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     names = (None, "loadonce", "uvicorn", "uvicorn.error", "uvicorn.access")
     loggers = [logging.getLogger(name) for name in names]
     before = [(list(one.handlers), list(one.filters), one.level, one.propagate) for one in loggers]
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     interval = sys.getswitchinterval()
     modules = set(sys.modules)
     monkeypatch.setattr(sys, "path", list(sys.path))

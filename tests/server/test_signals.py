@@ -46,6 +46,17 @@ def test_without_a_signal_the_handlers_are_put_back() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_terminal_that_closes_stops_it_unless_nohup_says_otherwise(
+    handler: signal.Handlers,
+) -> None:
+    signal.signal(signal.SIGHUP, handler)
+    with Stopping(_Deadline(), patience=20) as stopping:
+        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert is_ignored is (handler is signal.SIG_IGN)
+        assert stopping.signal_name == ""
+
+
 def test_while_serving_a_signal_wakes_the_loop_and_grants_patience() -> None:
     deadline = _Deadline()
 

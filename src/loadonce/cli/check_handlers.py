@@ -98,10 +98,7 @@ def _check_fit(
 
 
 def _check_endpoint(handler: Handler) -> Iterator[Finding]:
-    call = handler.dependant.call
-    if call is None:
-        return
-    is_async = inspect.iscoroutinefunction(inspect.unwrap(call))
+    is_async = inspect.iscoroutinefunction(inspect.unwrap(handler.endpoint))
     for need in handler.dependant.dependencies:
         if not isinstance(need.call, Raw):
             continue
@@ -122,7 +119,7 @@ def _check_endpoint(handler: Handler) -> Iterator[Finding]:
                 "several requests at a time",
                 "take a Handle and use `handle.run_sync(...)`",
             )
-    if _batches_lambda(call):
+    if _batches_lambda(handler.endpoint):
         yield Finding(
             "warning",
             handler.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from starlette.routing import Mount
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """One route of an app: its name for people, and its dependencies."""
+    """One route of an app: its name for people, its function, and its dependencies."""
 
     name: str
+    endpoint: Callable[..., object]
     dependant: Dependant
 
 
@@ -26,10 +27,10 @@ def handlers(app: Starlette, prefix: str = "") -> Iterator[Handler]:
         if (mounted := _mounted(context)) is not None:
             yield from handlers(mounted, f"{prefix}{context.path}")
             continue
-        dependant = getattr(context, "dependant", None)
-        if dependant is not None:
+        dependant: Dependant | None = getattr(context, "dependant", None)
+        if dependant is not None and dependant.call is not None:
             methods = "/".join(sorted(context.methods or ())) or "WebSocket"
-            yield Handler(f"{methods} {prefix}{context.path}", dependant)
+            yield Handler(f"{methods} {prefix}{context.path}", dependant.call, dependant)
 
 
 def mounted_apps(app: Starlette, prefix: str = "") -> Iterator[tuple[str, Starlette]]:

@@ -135,7 +135,11 @@ class _Process:
 
     def _ready(self, url: str) -> None:
         self._lines.started()
-        models = sum(len(registry) for registry in registries())
+        for registry in registries():
+            if not registry.is_running:
+                name = type(registry).__name__
+                logger.warning("no lifespan loads %s: `loadonce check` tells more", name)
+        models = sum(len(registry) for registry in registries() if registry.is_running)
         seconds = round(time.monotonic() - self._began, 2)
         line = f"ready on {url} in {seconds:g} s, {models} model{'s' if models != 1 else ''}"
         fields = {"url": url, "models": models, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""Signals: SIGTERM and SIGINT ask the process to stop, a second SIGINT insists."""
+"""Signals: SIGTERM, SIGINT and SIGHUP ask the process to stop, a second SIGINT insists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from .deadline import Deadline
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _LAST_SECONDS = 1.8  # for closing what is open, within the 2 s that are promised
 
@@ -47,7 +47,10 @@ class Stopping:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._receive) for number in STOP_SIGNALS}
+        for number in STOP_SIGNALS:
+            is_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+            if not is_nohup:
+                self._before[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(self, *_exc: object) -> None:
