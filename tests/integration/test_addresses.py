@@ -93,6 +93,7 @@ def test_tls_with_a_certificate_of_ones_own(write: Write, serve: Launch, tmp_pat
         httpx2.get(f"{strict.url}/seen", verify=context)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem", "secret")
     assert httpx2.get(f"{strict.url}/seen", verify=context).status_code == 200
+    assert strict.stop() == 0
 
     wrong = serve(*tls, LOADONCE_SSL_KEYFILE_PASSWORD="wrong")
     assert wrong.wait() == 1
@@ -130,10 +131,10 @@ def test_proxy_headers_are_believed_from_trusted_proxies_only(write: Write, serv
 def test_no_line_of_the_log_holds_what_a_client_submitted(write: Write, serve: Launch) -> None:
     write(APP)
     process = serve("--access-log")
-    assert process.get("/seen?glucose=148").status_code == 200
-    assert process.get("/fail?glucose=148").status_code == 500
+    assert process.get("/seen?glucose=148.62575").status_code == 200
+    assert process.get("/fail?glucose=148.62575").status_code == 500
     process.stop()
-    assert "148" not in process.output
+    assert "148.62575" not in process.output
     lines = [json.loads(line) for line in process.output.splitlines()]
     request = next(line for line in lines if line["message"] == "request")
     assert (request["method"], request["path"], request["status"]) == ("GET", "/seen", 200)

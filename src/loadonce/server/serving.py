@@ -85,12 +85,12 @@ def end_process(code: int) -> NoReturn:
     Threads that hang in a model, and native libraries that hang in their destructors, cannot keep
     it from ending.
     """
-    try:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+    with ExitStack() as last:  # each of these runs, the last one first, whatever the others raise
+        last.callback(os._exit, code)
+        last.callback(sys.stderr.flush)
+        last.callback(sys.stdout.flush)
+        last.callback(atexit._run_exitfuncs)
+    raise AssertionError("unreachable")
 
 
 class _Process:
