@@ -65,6 +65,12 @@ class Declaration:
         for name in ("threads", "max_batch_size", "max_queue"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}= must be at least 1")
+        for name in ("timeout", "load_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds > 0:
+                raise ConfigurationError(f"{name}= is in seconds, above 0; None for no limit")
+        if not self.drain_timeout >= 0:
+            raise ConfigurationError("drain_timeout= is in seconds, 0 or more")
         if not self.thread_safe and self.threads > 1:
             raise ConfigurationError(
                 "thread_safe=False and threads= above 1 contradict each other: an object that is "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from pathlib import PurePath
 from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from loadonce.artifacts import Golden, Source
@@ -25,9 +27,21 @@ Opened = (
     | Awaitable[AbstractAsyncContextManager[T]]
 )
 
+ArtifactPath = str | os.PathLike[str]
+
+
+def _plain_path(path: ArtifactPath) -> str:
+    return path if isinstance(path, str) else PurePath(path).as_posix()
+
+
+def _plain_paths(path: ArtifactPath | Mapping[str, ArtifactPath]) -> str | Mapping[str, str]:
+    if isinstance(path, Mapping):
+        return {name: _plain_path(each) for name, each in path.items()}
+    return _plain_path(path)
+
 
 def artifact(
-    path: str | Mapping[str, str],
+    path: ArtifactPath | Mapping[str, str] | Mapping[str, os.PathLike[str]],
     *,
     loader: str | Callable[[Source], T | Awaitable[T]] | None = None,
     options: Mapping[str, object] | None = None,
@@ -50,8 +64,8 @@ def artifact(
     """Declare a model that is loaded from verified bytes.
 
     Args:
-        path: relative to the registry's root. One file; or a directory (all locked files below
-            it); or several files by name, which gives a dict of what each holds.
+        path: relative to the registry's root, a string or a `Path`. One file; or a directory (all
+            locked files below it); or several files by name, which gives a dict of what each holds.
         loader: a format name ("joblib", "onnx", "parquet", ...), or any function, plain or async,
             that gets the verified `Source` and returns the object; None goes by the suffix.
         options: keyword arguments for a built-in loader, e.g. `{"threads": 2}` for ONNX.
@@ -76,7 +90,9 @@ def artifact(
     """
     return Model(
         Declaration(
-            origin=ArtifactOrigin(path=path, loader=loader, options=options or {}, root=root),
+            origin=ArtifactOrigin(
+                path=_plain_paths(path), loader=loader, options=options or {}, root=root
+            ),
             required=required,
             when=when,
             warmup=warmup,
@@ -96,7 +112,7 @@ def artifact(
 
 
 def table(
-    path: str,
+    path: ArtifactPath,
     *,
     options: Mapping[str, object] | None = None,
     root: Root | None = None,
@@ -117,7 +133,9 @@ def table(
     """
     return Model(
         Declaration(
-            origin=ArtifactOrigin(path=path, loader="parquet", options=options or {}, root=root),
+            origin=ArtifactOrigin(
+                path=_plain_path(path), loader="parquet", options=options or {}, root=root
+            ),
             required=required,
             when=when,
             golden=golden,
