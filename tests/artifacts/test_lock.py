@@ -149,6 +149,11 @@ def test_a_missing_lock_file_says_how_to_make_one(tmp_path: Path) -> None:
         LockFile.read(tmp_path)
 
 
+def test_a_root_that_is_not_there_is_no_reason_to_lock_it(tmp_path: Path) -> None:
+    with pytest.raises(LockFileError, match=r"root .*/nowhere is no directory[^$]*correct `root=`"):
+        LockFile.read(tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [

@@ -120,6 +120,9 @@ def _read_text(root: Path) -> str:
         return content.decode()
     except FileNotFoundError as exc:
         problem, hint = "there is no lock file", f"run `loadonce lock {root}` and commit the result"
+        if not root.is_dir():
+            problem = f"the registry's root {root} is no directory"
+            hint = "correct `root=`; a relative one counts from the working directory"
         raise LockFileError("", problem, path=LOCK_NAME, hint=hint) from exc
     except UnicodeDecodeError as exc:
         problem = f"the lock file is not valid UTF-8 (byte {exc.start})"
