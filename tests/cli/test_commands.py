@@ -135,7 +135,7 @@ def test_check_says_what_is_in_order_and_what_is_not(run: Run, models: Path) -> 
     assert "✓ Models.a  version 2cf24dba5fb0, 5 B as locked" in done.stdout
     assert "⚠ Models.b  b.bin: nothing exists at this path" in done.stdout
     assert "✓ GET /a  fits a" in done.stdout
-    assert done.stdout.endswith("1 warnings, 0 errors\n")
+    assert done.stdout.endswith("1 warning, 0 errors\n")
 
 
 def test_check_can_be_strict(run: Run, models: Path) -> None:
@@ -186,7 +186,7 @@ def test_lock_writes_what_it_shows(run: Run, tmp_path: Path) -> None:
     assert "~ a.json  json, 3 B" in done.stdout
     assert "(was " in done.stdout
     assert "- [b].json" in done.stdout
-    assert "1 files; wrote" in done.stdout
+    assert "1 file; wrote" in done.stdout
 
 
 def test_lock_shows_what_pickles_may_use(run: Run, tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def show(console: Console, findings: Sequence[Finding]) -> None:
         for line in [*more, *([f"  to do: {finding.hint}"] if finding.hint else [])]:
             console.print(f"    {escape(line.strip())}")
     counts = {level: sum(finding.level == level for finding in findings) for level in _MARKS}
-    console.print(
-        f"\n{counts['ok']} in order, {counts['warning']} warnings, {counts['error']} errors"
-    )
+    totals = [
+        f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}"
+        for level in ("warning", "error")
+    ]
+    console.print(f"\n{counts['ok']} in order, {', '.join(totals)}")

@@ -116,7 +116,8 @@ def _show(out: Console, report: LockReport, directory: Path, is_check: bool) -> 
         done = "the lock file is not up to date (nothing was written)"
     else:
         done = f"wrote {directory / 'models.lock'}"
-    out.print(f"{len(report.lock.entries)} files; {done}", markup=False)
+    count = len(report.lock.entries)
+    out.print(f"{count} file{'s' if count != 1 else ''}; {done}", markup=False)
 
 
 def _line(entry: LockEntry) -> str:
