@@ -43,7 +43,7 @@ def import_app(target: str, *, app_dir: Path = Path(), is_factory: bool = False)
 def place_of(error: BaseException) -> str:
     """Where in the user's code an exception comes from: "app.py, line 12"; "" if unknown."""
     if isinstance(error, SyntaxError):
-        return f"{Path(error.filename or '?').name}, line {error.lineno}"
+        return ""  # its text has the place already
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -98,6 +98,10 @@ def _made_by(factory: object, target: str) -> object:
         raise ConfigurationError(
             f"--factory: '{target}' is of type {type(factory).__name__}, not a function"
         )
+    from starlette.applications import Starlette
+
+    if isinstance(factory, Starlette):
+        raise ConfigurationError(f"'{target}' is an app already: leave --factory out")
     try:
         return factory()
     except (Exception, SystemExit) as error:
