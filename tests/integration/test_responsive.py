@@ -38,7 +38,7 @@ def sleeping(source: Source) -> str:
     return "slow"
 
 async def on_the_loop(source: Source) -> Any:
-    await asyncio.sleep(1)  # until somebody probes
+    await probing.wait()
     return joblib.load(io.BytesIO(source.data))
 
 class Models(Registry):
@@ -49,9 +49,11 @@ class Models(Registry):
 models = Models(root=HERE / "models")
 app = FastAPI(lifespan=models.lifespan)
 install(app, models)
+probing = asyncio.Event()
 
 @app.get("/quick")
 async def quick(model: Annotated[Handle[str], Depends(models.quick)]) -> str:
+    probing.set()
     return await model.run(lambda value: value)
 """
 
