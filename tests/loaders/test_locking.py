@@ -158,3 +158,34 @@ def test_one_file_can_be_locked_alone(filled: Any, tmp_path: Path) -> None:
     entry = lock_file(filled.root, "tables/t.json")
     assert (entry.format, entry.size, entry.version) == ("json", 2, None)
     assert not (tmp_path / LOCK_NAME).exists()
+
+
+class Ours:
+    """A class that no list knows."""
+
+
+def test_what_was_allowed_stays_so_for_the_same_bytes(shelf: Any) -> None:
+    shelf.put("ours.pkl", pickle.dumps(Ours()))
+    name = f"{__name__}.Ours"
+    lock_directory(shelf.root, allow=[name])
+    assert lock_directory(shelf.root).is_unchanged
+    assert lock_directory(shelf.root).lock.entries["ours.pkl"].globals == (name,)
+    shelf.put("ours.pkl", pickle.dumps([Ours()]))
+    with pytest.raises(UntrustedGlobalError, match="Ours"):
+        lock_directory(shelf.root)
+
+
+def test_a_lock_file_that_says_all_is_left_alone(filled: Any) -> None:
+    lock_directory(filled.root)
+    lock = filled.root / LOCK_NAME
+    lock.write_text(f"# a note\n{lock.read_text()}")
+    lock_directory(filled.root)
+    assert lock.read_text().startswith("# a note")
+
+
+@pytest.mark.parametrize("function", [eval, sys.exit])
+def test_nobody_is_told_to_allow_what_acts(shelf: Any, function: Any) -> None:
+    shelf.put("act.pkl", pickle.dumps(function))
+    with pytest.raises(UntrustedGlobalError, match="a model has no use for it") as caught:
+        lock_directory(shelf.root)
+    assert "--allow" not in str(caught.value)

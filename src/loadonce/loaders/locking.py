@@ -74,7 +74,8 @@ def lock_directory(
     """Lock every file below `root` and write `models.lock` there, in one step.
 
     Left out are hidden files, source code and notes (.py, .ipynb, .md, ...), caches and virtual
-    environments. Declared versions and golden examples of files that are still there are kept.
+    environments. Declared versions and golden examples of files that are still there are kept, and
+    what was allowed for a file whose bytes are still the same.
     Nothing a file contains is executed.
 
     Args:
@@ -104,9 +105,10 @@ def lock_directory(
             )
         entries[path] = replace(entries[path], golden=example)
     after = LockFile(entries)
-    if write:
+    report = _report(before, after)
+    if write and not (report.is_unchanged and (root / LOCK_NAME).exists()):
         after.write(root)
-    return _report(before, after)
+    return report
 
 
 def _artifacts_among(paths: Sequence[str]) -> list[str]:
@@ -144,7 +146,7 @@ def _lock_one(
     source = measure(root, path)
     try:
         names = () if loader is None else _find_globals(loader, source)
-        require_trusted(path, names, allow)
+        require_trusted(path, names, {*allow, *_globals_of_the_same(before, source)})
     finally:
         source.close()
     return replace(
@@ -155,6 +157,11 @@ def _lock_one(
         version=before.version if before else None,
         golden=before.golden if before else None,
     )
+
+
+def _globals_of_the_same(before: LockEntry | None, source: Source) -> tuple[str, ...]:
+    """What was allowed for these very bytes already: locking them again asks for nothing new."""
+    return before.globals if before and before.sha256 == source.sha256 else ()
 
 
 def _loader(path: str, declared: str | None, before: LockEntry | None) -> Loader | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from loadonce.errors import UntrustedGlobalError
@@ -26,6 +26,26 @@ _NOT_IN_SKLEARN = frozenset(
         "tests",
         "utils",
     }
+)
+# What no model needs, whoever made it: modules that act on the machine, and ways to run any code.
+_ACTING_MODULES = frozenset(
+    [
+        "ctypes",
+        "importlib",
+        "nt",
+        "os",
+        "posix",
+        "pty",
+        "runpy",
+        "shutil",
+        "socket",
+        "subprocess",
+        "sys",
+        "webbrowser",
+    ]
+)
+_ACTING = frozenset(
+    f"builtins.{name}" for name in ("__import__", "compile", "eval", "exec", "open")
 )
 
 
@@ -59,10 +79,24 @@ def require_trusted(path: str, names: Iterable[str], allow: Collection[str]) -> 
         expected="classes and functions of sklearn, numpy, scipy, pandas, xgboost or lightgbm that "
         "hold or compute numbers",
         found=shown,
-        hint="if these are yours, run `loadonce lock DIR "
-        + " ".join(f"--allow {name}" for name in found[:_SHOWN])
-        + "`; if you do not know them, do not load this file",
+        hint=_advice(found),
     )
+
+
+def _advice(found: Sequence[str]) -> str:
+    """How to allow the names; but nobody is told to allow what runs commands."""
+    acting = [name for name in found if _acts(name)]
+    if acting:
+        return f"do not load this file: a model has no use for it ({acting[0]})"
+    allow = " ".join(f"--allow {name}" for name in found[:_SHOWN])
+    return (
+        f"if these are yours, run `loadonce lock DIR {allow}`; if you do not know them, do not "
+        "load this file"
+    )
+
+
+def _acts(name: str) -> bool:
+    return name in _ACTING or globalnames.split(name)[0].partition(".")[0] in _ACTING_MODULES
 
 
 def _present(module: str, attribute: str) -> str:
