@@ -293,3 +293,43 @@ async def test_closing_without_grace_refuses_what_waits() -> None:
     gate.release.set()
     assert await first == "done"
     assert calls == []
+
+
+@pytest.mark.parametrize("kind", ["run", "batch"])
+async def test_whoever_leaves_the_queue_makes_room(kind: str) -> None:
+    engine, gate = make(max_queue=2), Gate()
+
+    def wait_in_line(number: int) -> asyncio.Task[int]:
+        if kind == "run":
+            return asyncio.create_task(engine.run(lambda: number * 2))
+        return asyncio.create_task(engine.batch(1, 2, doubled, number))
+
+    first = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    leaving = [wait_in_line(number) for number in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFullError):
+        await engine.run(lambda: 1)
+    for task in leaving:
+        task.cancel()
+    await asyncio.wait(leaving)
+    assert repr(engine).endswith("0 waiting, 1 running>")
+    staying = [wait_in_line(number) for number in (3, 4)]
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(engine.close(5))
+    await asyncio.sleep(0)
+    gate.release.set()
+    assert list(await asyncio.gather(*staying)) == [6, 8]
+    await closing
+    assert await first == "done"
+
+
+async def test_whoever_leaves_at_once_costs_no_execution() -> None:
+    engine = make()
+    ran: list[int] = []
+    leaving = asyncio.create_task(engine.run(lambda: ran.append(1)))
+    await asyncio.sleep(0)  # it waits; the queue has not been looked at yet
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    await engine.close(5)
+    assert ran == []

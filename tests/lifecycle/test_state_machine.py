@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from loadonce import (
+    FailedError,
     Handle,
     LoadOnceError,
     Model,
@@ -138,7 +139,7 @@ class Lifecycle(RuleBasedStateMachine):
             return key
         try:
             handle = self.do(self.models.a.lease().__aenter__())
-        except (NotRunningError, NotReadyError):
+        except (NotRunningError, NotReadyError, FailedError):  # the last: a reload of nothing
             assert self.serving in (None, "nothing")
             assert not self.overrides
             return key

@@ -226,7 +226,24 @@ class Engine:
             raise
         finally:
             for call in calls:
+                self._withdraw(call)
                 call.forget()
+
+    def _withdraw(self, call: _Call) -> None:
+        """Free the place of a caller that leaves before its turn: others may wait there."""
+        job = call.job
+        if job.is_running or call not in job.calls:
+            return
+        job.calls.remove(call)
+        self._waiting -= 1
+        if not job.calls:
+            self._queue.remove(job)
+            self._stop_gathering(job)
+            self._schedule_pump()  # it may have been the last one that `close` waits for
+
+    def _stop_gathering(self, job: _Job) -> None:
+        if self._gathering.get(job.key) is job:
+            del self._gathering[job.key]
 
     def _expire(self, call: _Call, timeout: float) -> None:
         where = "running" if call.job.is_running else "queue"
@@ -245,8 +262,7 @@ class Engine:
         self._is_pump_scheduled = False
         while self._queue and self._idle:
             job = self._queue.popleft()
-            if self._gathering.get(job.key) is job:
-                del self._gathering[job.key]
+            self._stop_gathering(job)
             self._waiting -= len(job.calls)
             job.calls = [call for call in job.calls if not call.future.done()]
             if job.calls:
@@ -289,7 +305,9 @@ class Engine:
     def _refuse_waiting(self) -> None:
         error = NotReadyError(self.name, "the model was unloaded before this call's turn came")
         while self._queue:
-            for call in self._queue.popleft().calls:
+            job = self._queue.popleft()
+            calls, job.calls = job.calls, []
+            for call in calls:
                 call.settle(None, error)
         self._gathering.clear()
         self._waiting = 0

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,10 +113,14 @@ class Builder:
                         raise insufficient_memory(slot.name, refusal)
                     started = time.monotonic()  # waiting for the lane is no load time
                     value = await self._load_in_lane(slot, version, origin, source)
-                await self._check(slot, value, source)
+                try:
+                    await self._check(slot, value, source)
+                except BaseException:
+                    await asyncio.shield(_let_go_of_rejected(slot, [value]))
+                    raise
         finally:
             await run_in_thread(source.close, f"close-{slot.name}")
-        version.close = _closer(slot, version)
+        version.close = lambda: _let_go(slot, version.take())
         version.load_seconds = time.monotonic() - started
         version.publish(value)
 
@@ -166,6 +170,10 @@ class Builder:
         return value
 
     async def _check(self, slot: Slot[Any], value: Any, source: Source | None) -> None:
+        async with _limit(slot):
+            await self._check_all(slot, value, source)
+
+    async def _check_all(self, slot: Slot[Any], value: Any, source: Source | None) -> None:
         declared = slot.declared_type()
         if lack := missing_from(declared, value):
             raise WrongTypeError(
@@ -251,15 +259,19 @@ async def _check_golden(
         )
 
 
-def _closer(slot: Slot[Any], version: Version[Any]) -> Callable[[], Awaitable[None]]:
-    async def close() -> None:
-        box = version.take()
-        function = slot.declaration.close
-        if function is not None and box:
-            await call(f"close-{slot.name}", function, box[0])
-        await run_in_thread(box.clear, f"unload-{slot.name}")  # a big object's end takes a while
+async def _let_go(slot: Slot[Any], box: list[Any]) -> None:
+    """Call the declared `close=`, then drop the object."""
+    function = slot.declaration.close
+    if function is not None and box:
+        await call(f"close-{slot.name}", function, box[0])
+    await run_in_thread(box.clear, f"unload-{slot.name}")  # a big object's end takes a while
 
-    return close
+
+async def _let_go_of_rejected(slot: Slot[Any], box: list[Any]) -> None:
+    try:
+        await _let_go(slot, box)
+    except Exception:  # why it was rejected matters more
+        logger.exception("model '%s': closing raised", slot.name)
 
 
 class _limit:  # reads as a statement: `async with _limit(slot)`
@@ -277,8 +289,6 @@ class _limit:  # reads as a statement: `async with _limit(slot)`
         try:
             await self._timeout.__aexit__(*exc)
         except TimeoutError:
-            if not self._timeout.expired():
-                raise
             raise LoadTimeoutError(
                 self._slot.name,
                 f"not loaded within {self._seconds:g} s",

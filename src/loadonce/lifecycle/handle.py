@@ -26,11 +26,12 @@ class Handle(Generic[T]):
     Handles come from `Depends(models.x)` or `models.x.lease()`.
     """
 
-    __slots__ = ("_slot", "_version")
+    __slots__ = ("_is_held", "_slot", "_version")
 
     def __init__(self, slot: Slot[T], version: Version[T]) -> None:
         self._slot = slot
         self._version = version
+        self._is_held = True
 
     def __repr__(self) -> str:
         return f"<Handle {self._version!r}>"
@@ -88,7 +89,9 @@ class Handle(Generic[T]):
         value = self._version.value
         if inspect.iscoroutinefunction(function):
             return await self._run_coroutine(function(value, *args, **kwargs))
-        return await self._slot.running_engine().run(lambda: function(value, *args, **kwargs))
+        result = await self._slot.running_engine().run(lambda: function(value, *args, **kwargs))
+        # A lambda around a coroutine function does not look like one before it is called.
+        return await self._run_coroutine(result) if inspect.isawaitable(result) else result
 
     async def batch(self, function: BatchFunction[T, I, R], item: I) -> R:
         """Run `function(value, items)` once for this item and those of concurrent requests.
@@ -141,12 +144,14 @@ class Handle(Generic[T]):
             NotReadyError, FailedError: nothing serves now; the old lease is kept.
         """
         newer = self._slot.acquire()
-        self._version.release()
-        self._version = newer
+        self.release()
+        self._version, self._is_held = newer, True
 
     def release(self) -> None:
-        """End the lease; `Depends` and `lease()` do this by themselves."""
-        self._version.release()
+        """End the lease; `Depends` and `lease()` do this by themselves. Again does nothing."""
+        if self._is_held:
+            self._is_held = False
+            self._version.release()
 
     async def _run_coroutine(self, coroutine: Awaitable[R]) -> R:
         seconds = self._slot.declaration.timeout

@@ -13,8 +13,10 @@ from contextlib import (
 )
 from typing import Any
 
-from loadonce.errors import ConfigurationError
+from loadonce.errors import ConfigurationError, LoaderFailedError
 from loadonce.inference.threads import WorkerThread
+
+_LAST_MOMENTS = 1.0  # seconds a cancelled resource has to leave
 
 
 class HostedResource:
@@ -41,15 +43,21 @@ class HostedResource:
         try:
             return await asyncio.shield(entered)
         except asyncio.CancelledError:
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=1.0)
+            await _give_up(self._task)
             raise
 
     async def close(self) -> None:
-        """Leave the context manager; raises what it raises."""
+        """Leave the context manager; raises what it raises. Cancelling this cancels leaving."""
         self._leave.set()
         assert self._task is not None
-        await self._task
+        try:
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:
+            await _give_up(self._task)
+            raise
+        if self._task.cancelled():  # its own doing: no cancellation of whoever closes it
+            raise LoaderFailedError(self._name, "the task that held the resource was cancelled")
+        self._task.result()
 
     async def _host(self, entered: asyncio.Future[Any]) -> None:
         made = self._make()
@@ -100,6 +108,11 @@ async def _in_thread(name: str, manager: AbstractContextManager[Any]) -> AsyncIt
         leaving = thread.submit(leave)
         thread.close()
         await asyncio.shield(leaving)
+
+
+async def _give_up(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=_LAST_MOMENTS)
 
 
 def _pass_on(task: asyncio.Task[None], entered: asyncio.Future[Any]) -> None:

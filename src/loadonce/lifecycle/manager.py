@@ -23,10 +23,13 @@ from .building import Builder, Lanes, insufficient_memory
 from .declaration import ArtifactOrigin, ResourceOrigin
 from .locking import read_lock, resolve_root
 from .policy import back_off
+from .retiring import unload
 from .slot import Slot
 from .version import State, Version
 
 logger = logging.getLogger("loadonce")
+
+_Entries = Sequence[tuple[Slot[Any], Version[Any]]]
 
 _FAILURE_GRACE = 0.3  # seconds other loads get to fail too, once one required model has failed
 
@@ -58,6 +61,7 @@ class Manager:
         self._opened: list[tuple[Slot[Any], Version[Any]]] = []
         self._reloads: dict[Slot[Any], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._freezing: asyncio.Future[None] | None = None
 
     # -- start ---------------------------------------------------------------------------------
@@ -73,13 +77,13 @@ class Manager:
             self._announce(slot, "declared")
         try:
             await self._load_for_startup()
+            for slot in self._slots:
+                if slot.declaration.when == "background" and not slot.is_overridden:
+                    self._attempt(slot)
+            await self._freeze()
         except BaseException:
             await asyncio.shield(self._spawn(self.stop()))
             raise
-        for slot in self._slots:
-            if slot.declaration.when == "background" and not slot.is_overridden:
-                self._attempt(slot)
-        await self._freeze()
 
     async def _load_for_startup(self) -> None:
         wanted = [
@@ -164,16 +168,41 @@ class Manager:
         return slot.attempt
 
     async def _load(self, slot: Slot[Any], source: Source | None) -> None:
+        try:
+            version = await self._make(slot, source)
+        except ModelError:
+            return  # told, and kept in the slot
+        if slot.current is None:
+            self._publish(slot, version)
+        else:  # a reload was faster, and its bytes may be newer
+            await asyncio.shield(self._start_retiring([(slot, version)]))
+
+    async def _make(
+        self,
+        slot: Slot[Any],
+        source: Source | None = None,
+        newer: dict[Slot[Any], Version[Any]] | None = None,
+    ) -> Version[Any]:
+        """A new version, READY but not serving yet.
+
+        Raises:
+            ModelError: why not; already told, and kept in the slot.
+        """
         version = slot.next_version()
         try:
-            await self._build(slot, version, source)
-        except ModelError as error:
-            self._fail(slot, version, error)
+            await self._build(slot, version, source, newer)
         except asyncio.CancelledError:
             self._fail(slot, version, NotReadyError(slot.name, "loading was cancelled"))
             raise
-        else:
-            self._publish(slot, version)
+        except ModelError as error:
+            self._fail(slot, version, error)
+            raise
+        except Exception as error:  # a root that cannot be told, a disk that cannot be written
+            problem = f"loading raised {type(error).__name__}: {error}"
+            failure = LoaderFailedError(slot.name, problem)
+            self._fail(slot, version, failure)
+            raise failure from error
+        return version
 
     async def _build(
         self,
@@ -257,7 +286,14 @@ class Manager:
         """Build a new version (and of the resources made from it), then switch, then retire."""
         if slot not in self._reloads or self._reloads[slot].done():
             self._reloads[slot] = self._spawn(self._reload_alone(slot))
-        await asyncio.shield(self._reloads[slot])
+        reloading = self._reloads[slot]
+        try:
+            await asyncio.shield(reloading)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if reloading.cancelled() and caller is not None and not caller.cancelling():
+                raise slot.unavailable() from None  # the stop gave it up; nobody gave up the caller
+            raise
 
     async def _reload_alone(self, slot: Slot[Any]) -> None:
         async with self._reloading:
@@ -267,22 +303,16 @@ class Manager:
         if self.is_stopping:
             raise slot.unavailable()
         newer: dict[Slot[Any], Version[Any]] = {}
-        for each in [slot, *self._dependents(slot)]:
-            version = each.next_version()
-            try:
-                await self._build(each, version, newer=newer)
-            except ModelError as error:
-                self._fail(each, version, error)
-                for built, other in reversed(newer.items()):
-                    await self._unload(built, other)
-                raise
-            newer[each] = version
-        retired = [(each, each.current) for each in newer]
+        try:
+            for each in [slot, *self._dependents(slot)]:
+                newer[each] = await self._make(each, newer=newer)
+        except BaseException:
+            await asyncio.shield(self._start_retiring(list(newer.items())))
+            raise
+        replaced = [(each, each.current) for each in newer if each.current is not None]
         for each, version in newer.items():
             self._publish(each, version)
-        for each, old in reversed(retired):
-            if old is not None:
-                self._spawn(self._retire(each, old))
+        self._start_retiring(replaced)
 
     def _dependents(self, slot: Slot[Any]) -> list[Slot[Any]]:
         """Loaded resources made from this model, directly or not, in the order of declaration."""
@@ -292,60 +322,42 @@ class Manager:
                 found.append(other)
         return found
 
-    async def _retire(self, slot: Slot[Any], version: Version[Any]) -> None:
-        """Announce, wait for the leases to end (bounded), unload."""
-        version.move(State.DRAINING)
-        self._announce(slot, "draining", version=version.label)
-        idle = asyncio.Event()
-        version.when_idle(idle.set)
-        try:
-            async with asyncio.timeout(slot.declaration.drain_timeout):
-                await idle.wait()
-        except TimeoutError:
-            logger.warning(
-                "model '%s': %d requests still held version %s after %g s; unloading it",
-                *(slot.name, version.leases, version.label, slot.declaration.drain_timeout),
-            )
-        await self._close(slot, version)
+    def _start_retiring(self, entries: _Entries) -> asyncio.Task[None]:
+        """Retiring is never given up: a stop waits for it."""
+        task = self._spawn(self._retire(entries))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        return task
+
+    async def _retire(self, entries: _Entries) -> None:
+        """Drain and unload, the last opened first: it may have been made from the others."""
+        for slot, version in reversed(entries):
+            await self._unload(slot, version)
         if not self.is_stopping:
-            await self._freeze()  # what was frozen with the old version may go now
+            await self._freeze()  # what was frozen with the old versions may go now
 
     async def _unload(self, slot: Slot[Any], version: Version[Any]) -> None:
-        version.move(State.DRAINING)
-        await self._close(slot, version)
-
-    async def _close(self, slot: Slot[Any], version: Version[Any]) -> None:
         self._opened = [entry for entry in self._opened if entry[1] is not version]
-        try:
-            async with asyncio.timeout(slot.declaration.drain_timeout):
-                await version.close()
-        except Exception as error:
-            logger.exception("model '%s': closing raised", slot.name)
-            version.fail(LoaderFailedError(slot.name, f"closing raised {type(error).__name__}"))
-        else:
-            version.move(State.UNLOADED)
-        version.take()
-        self._announce(slot, "unloaded", version=version.label)
+        await unload(slot, version, self._events)
 
     # -- stop ----------------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """Refuse new requests, let leases end, close everything in the reverse order of opening."""
         self.is_stopping = True
-        mine = asyncio.current_task()
-        abandoned = [task for task in self._tasks if task is not mine and not task.done()]
+        kept = {asyncio.current_task(), *self._retiring}
+        abandoned = [task for task in self._tasks if task not in kept and not task.done()]
         for task in abandoned:
             task.cancel()
         if abandoned:
             await asyncio.wait(abandoned, timeout=1.0)
+        if self._retiring:
+            await asyncio.wait(self._retiring)
         for slot, version in reversed(self._opened):
-            if slot.engine is not None and slot.current is version:
-                slot.current = None
-                await slot.engine.close(slot.declaration.drain_timeout if version.leases else 0.0)
-            if version.state is State.READY:
-                await self._retire(slot, version)
-            else:
-                await self._close(slot, version)
+            slot.current = None
+            assert slot.engine is not None
+            await slot.engine.close(slot.declaration.drain_timeout if version.leases else 0.0)
+            await self._unload(slot, version)
         for slot in self._slots:
             await slot.end()
         if self._freezing is not None:

@@ -71,6 +71,7 @@ class Registry:
         self._manager: Manager | None = None
         self._users = 0
         self._starting: asyncio.Future[None] | None = None
+        self._stopping: asyncio.Future[None] | None = None
         self._is_draining = False
         self.events = Events()
         self.events.subscribe(log_event)
@@ -167,15 +168,21 @@ class Registry:
                 f"{type(self).__name__} is already running on another event loop; make one "
                 "instance for each app that runs at the same time"
             )
+        while self._stopping is not None:
+            await asyncio.wait([self._stopping])
         self._users += 1
         try:
             if self._starting is None and self._manager is None:
                 self._starting = asyncio.ensure_future(self._start())
+                self._starting.add_done_callback(self._end_starting)
             if self._starting is not None:
                 await self._wait_for_start(self._starting)
         except BaseException:
-            self._users -= 1
+            await self._leave()  # the start may have succeeded just as its caller gave it up
             raise
+
+    def _end_starting(self, _started: object) -> None:
+        self._starting = None
 
     async def _wait_for_start(self, starting: asyncio.Future[None]) -> None:
         try:
@@ -206,15 +213,18 @@ class Registry:
         except BaseException:
             self._manager = None
             raise
-        finally:
-            self._starting = None
 
     async def _leave(self) -> None:
         self._users -= 1
         if self._users == 0 and self._manager is not None:
-            manager = self._manager
-            await asyncio.shield(asyncio.ensure_future(manager.stop()))
-            self._manager = None
+            self._stopping = asyncio.ensure_future(self._stop(self._manager))
+            await asyncio.shield(self._stopping)
+
+    async def _stop(self, manager: Manager) -> None:
+        try:
+            await manager.stop()
+        finally:
+            self._manager = self._stopping = None
 
     def _needs_of(self, declared: Model[Any]) -> list[Slot[Any]]:
         origin = declared.declaration.origin
