@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from loadonce.errors import (
     ConfigurationError,
     LoaderFailedError,
 )
-from loadonce.loaders import find, lock_file
+from loadonce.loaders import find, lock_directory, lock_file
 
 WEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)
 ROW = np.array([[1.0, 2.0]], dtype=np.float32)
@@ -152,3 +154,28 @@ def test_what_is_no_network_is_refused(shelf: Any) -> None:
     shelf.put("m.onnx", network())
     source = shelf.locked("m.onnx")
     assert find(None, "m.onnx").memory_estimate(source) == 2 * source.size
+
+
+_LOAD = """
+import sys
+from pathlib import Path
+from loadonce import Model, Registry, artifact
+
+class Models(Registry):
+    network: Model[object] = artifact("m.onnx")
+
+with Models(root=sys.argv[1]).loaded():
+    pass
+"""
+
+
+def test_nothing_is_reported_to_the_vendor(shelf: Any, tmp_path: Path) -> None:
+    shelf.put("m.onnx", network())
+    lock_directory(shelf.root)
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    command = [sys.executable, "-c", _LOAD, str(shelf.root)]
+    subprocess.run(command, env=environment, check=True, timeout=20)
+    assert [path for path in home.rglob("*") if path.is_file()] == []

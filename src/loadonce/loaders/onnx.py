@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ def read(
         providers: execution providers, best first; all must be available in this installation.
         log_severity: 0 (everything) to 4 (fatal only), as onnxruntime counts.
     """
+    _keep_telemetry_off()
     import onnxruntime as ort
 
     _require_providers(providers, ort.get_available_providers())
@@ -52,6 +54,15 @@ def read(
             list(external), list(external.values()), [len(data) for data in external.values()]
         )
     return ort.InferenceSession(bytes(model.data), options, providers=list(providers))
+
+
+def _keep_telemetry_off() -> None:
+    """No reports to the vendor, unless whoever runs the process asked for them.
+
+    onnxruntime 1.31 writes a device id below the home directory and queues reports (the program's
+    path, sessions) for upload; it looks at this variable once, when it is imported.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def _require_providers(wanted: Sequence[str], available: Sequence[str]) -> None:
