@@ -244,11 +244,21 @@ class StartupError(LoadOnceError):
     Args:
         failures: every failure known by then, in the order of declaration.
         known_good: names of models that had loaded (and were closed again).
+        optional: those of the failures that would not have stopped the start; told last.
     """
 
-    def __init__(self, failures: Sequence[LoadOnceError], known_good: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        failures: Sequence[LoadOnceError],
+        known_good: Sequence[str] = (),
+        optional: Sequence[LoadOnceError] = (),
+    ) -> None:
         self.failures = tuple(failures)
         self.known_good = tuple(known_good)
-        count = len(self.failures)
-        head = f"start-up stopped: {count} model{'s' if count != 1 else ''} failed"
-        super().__init__("\n".join([head, *(str(failure) for failure in self.failures)]))
+        self.optional = tuple(optional)
+        needed = [failure for failure in self.failures if failure not in self.optional]
+        head = f"start-up stopped: {len(needed)} model{'s' if len(needed) != 1 else ''} failed"
+        lines = [head, *map(str, needed)]
+        if self.optional:
+            lines += ["failed too, but would not have stopped it:", *map(str, self.optional)]
+        super().__init__("\n".join(lines))

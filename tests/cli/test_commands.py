@@ -122,7 +122,8 @@ def test_inspect_fails_where_the_start_would(run: Run, models: Path) -> None:
     done = run("inspect", "main:app")
     assert done.returncode == 1
     assert "failed" in done.stdout
-    assert "error: start-up stopped: 2 models failed" in done.stderr
+    assert "error: start-up stopped: 1 model failed" in done.stderr
+    assert "failed too, but would not have stopped it:\nmodel 'b' (b.bin)" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -157,7 +157,8 @@ class Manager:
         if any(slot.declaration.required for slot in failed):
             failures = [slot.error for slot in failed if slot.error is not None]
             good = [slot.name for slot in self._slots if slot.current is not None]
-            raise StartupError(failures, good)
+            spared = [slot.error for slot in failed if not slot.declaration.required]
+            raise StartupError(failures, good, [each for each in spared if each is not None])
 
     # -- one load ------------------------------------------------------------------------------
 
