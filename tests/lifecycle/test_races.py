@@ -376,6 +376,30 @@ async def test_a_resource_whose_closing_hangs_is_cancelled(
     assert "closing raised" in caplog.text
 
 
+async def test_a_reload_asked_for_while_another_reads_loads_again(locked: Locked) -> None:
+    load = Gated()
+
+    class One(Registry):
+        a: Model[str] = artifact("a.bin", loader=load)
+
+    models = One(root=locked(a="A"))
+    async with models.running():
+        load.shut()
+        locked(a="A2")
+        first = asyncio.create_task(models.a.reload())
+        await load.has_begun()
+        locked(a="A3")
+        later = [asyncio.create_task(models.a.reload()) for _ in range(3)]
+        await asyncio.sleep(0)
+        load.gate.set()
+        await asyncio.gather(first, *later)
+        async with models.a.lease() as handle:
+            assert handle.value == "A3"
+        current = models.a.slot.current
+        assert current is not None
+        assert current.number == 3
+
+
 async def test_a_caller_that_leaves_a_reload_does_not_stop_it(locked: Locked) -> None:
     load = Gated()
 

@@ -70,7 +70,7 @@ def test_a_terminal_gets_a_bar_for_each_model() -> None:
         events.publish(ModelEvent("heart", "unloaded"))
     shown = terminal.getvalue()
     assert "diabetes" in shown
-    assert "ready (2.5 MB)" in shown
+    assert "ready (2.4 MiB)" in shown
     assert "failed" in shown
 
 

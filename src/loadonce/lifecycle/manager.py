@@ -59,7 +59,7 @@ class Manager:
             events, Lanes(), settings.allow_version_mismatch, settings.memory_limit
         )
         self._opened: list[tuple[Slot[Any], Version[Any]]] = []
-        self._reloads: dict[Slot[Any], asyncio.Task[None]] = {}
+        self._waiting_reloads: dict[Slot[Any], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._freezing: asyncio.Future[None] | None = None
@@ -285,9 +285,9 @@ class Manager:
 
     async def reload(self, slot: Slot[Any]) -> None:
         """Build a new version (and of the resources made from it), then switch, then retire."""
-        if slot not in self._reloads or self._reloads[slot].done():
-            self._reloads[slot] = self._spawn(self._reload_alone(slot))
-        reloading = self._reloads[slot]
+        if slot not in self._waiting_reloads:
+            self._waiting_reloads[slot] = self._spawn(self._reload_alone(slot))
+        reloading = self._waiting_reloads[slot]
         try:
             await asyncio.shield(reloading)
         except asyncio.CancelledError:
@@ -298,6 +298,7 @@ class Manager:
 
     async def _reload_alone(self, slot: Slot[Any]) -> None:
         async with self._reloading:
+            del self._waiting_reloads[slot]  # who asks from now on may know of newer bytes
             await self._reload(slot)
 
     async def _reload(self, slot: Slot[Any]) -> None:

@@ -154,7 +154,8 @@ class Model(Generic[T]):
 
         The new version is verified, loaded, warmed up and checked before it takes over; requests
         that hold the old one finish on it. Resources made from this model are made anew with it.
-        Concurrent calls share one load.
+        Calls that wait for their turn share one load; one that comes while the artifact is read
+        gets a load of its own, for the bytes may be newer.
 
         Raises:
             NotRunningError: the registry is not running.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from .events import Events, ModelEvent
+from .memory import format_bytes
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -54,5 +55,5 @@ class _Bars:
             self._tasks[event.model] = self._progress.add_task(event.model, total=4, what="")
         what = "[red]failed" if event.what == "failed" else event.what
         if event.what == "ready" and event.bytes_on_disk:
-            what = f"ready ({event.bytes_on_disk / 1e6:.1f} MB)"
+            what = f"ready ({format_bytes(event.bytes_on_disk)})"
         self._progress.update(self._tasks[event.model], completed=_STEPS[event.what], what=what)
