@@ -177,6 +177,16 @@ def test_a_blocked_event_loop_cannot_hold_the_exit(started: Started) -> None:
     assert len(clients.errors) == 1
 
 
+def test_a_hung_function_at_exit_cannot_hold_it(write: Write, serve: Launch) -> None:
+    write("import atexit\napp = FastAPI()\natexit.register(time.sleep, 50)\n")
+    process = serve()
+    process.wait_for("ready on")
+    began = time.monotonic()
+    assert process.stop(seconds=15) == 0
+    assert time.monotonic() - began > 4
+    assert "what was registered with atexit has not ended within 5 s" in process.output
+
+
 def test_an_app_whose_lifespan_fails_at_the_end_says_so(write: Write, serve: Launch) -> None:
     write(
         """

@@ -65,7 +65,7 @@ def test_texts_of_foreign_exceptions_are_hidden_but_places_are_not(
     configure_logging("info", access_log=False, is_terminal=is_terminal).started()
     _fail(ValueError, "glucose 148")
     text = output().replace("\\n", "\n")
-    assert "148" not in text
+    assert "glucose" not in text
     assert "builtins.KeyError: (text hidden" in text
     assert "The exception above led to:" in text
     assert "builtins.ValueError: (text hidden" in text
@@ -114,7 +114,7 @@ def test_an_access_line_loses_its_query(output: Output) -> None:
 def test_uvicorns_own_lines_lose_queries_too(output: Output) -> None:
     configure_logging("debug", access_log=False)
     logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "a", "/ws?bmi=33")
-    assert "33" not in output()
+    assert "bmi" not in output()
     logging.getLogger("uvicorn.error").info("plain %(x)s", {"x": "words"})
     assert "plain words" in output()
 

@@ -43,6 +43,8 @@ EXIT_START_FAILED = 3  # as uvicorn has it
 # lag of the event loop 6 -> 2 ms), at the same throughput; beside scikit-learn it changes nothing.
 _SWITCH_INTERVAL = 0.001
 
+_LAST_FUNCTIONS = 5.0  # seconds for what is registered with atexit
+
 logger = logging.getLogger("loadonce")
 
 
@@ -80,17 +82,25 @@ def serve(options: ServeOptions, listener: socket.socket | None = None) -> int:
 
 
 def end_process(code: int) -> NoReturn:
-    """End this process now, after what is registered to run at its end.
+    """End this process now, after what is registered to run at its end, which gets 5 seconds.
 
     Threads that hang in a model, and native libraries that hang in their destructors, cannot keep
     it from ending.
     """
+    # A daemon, for signals are ignored by now: only this ends a function that hangs.
+    deadline = Deadline(_exit_hangs, lambda _code: os._exit(code))
+    deadline.__enter__()
+    deadline.arm(_LAST_FUNCTIONS)
     with ExitStack() as last:  # each of these runs, the last one first, whatever the others raise
         last.callback(os._exit, code)
         last.callback(sys.stderr.flush)
         last.callback(sys.stdout.flush)
         last.callback(atexit._run_exitfuncs)
     raise AssertionError("unreachable")
+
+
+def _exit_hangs(seconds: float) -> str:
+    return f"what was registered with atexit has not ended within {seconds:g} s, ending at once"
 
 
 class _Process:
