@@ -90,3 +90,17 @@ def test_one_request_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 1
     assert "where=?" in caplog.text
     assert "route=(no route)" in caplog.text
+
+
+def test_structured_logs_get_the_way_it_came_too(caplog: pytest.LogCaptureFixture) -> None:
+    log_failure(raised(KeyError(CANARY)), {})
+    (record,) = caplog.records
+    assert "in raised" in record.loadonce["trace"]  # type: ignore[attr-defined]
+    assert CANARY not in str(record.loadonce)  # type: ignore[attr-defined]
+
+
+def test_whoever_debugs_sees_the_whole_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="loadonce.http"):
+        log_failure(raised(KeyError(CANARY)), {})
+    assert "Traceback (most recent call last)" in caplog.text
+    assert f"KeyError: '{CANARY}'" in caplog.text

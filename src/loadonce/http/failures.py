@@ -1,7 +1,7 @@
 """Writing down why a request failed, without a word of what was submitted.
 
 The text of a foreign exception often quotes its input ("could not convert string to float: ..."),
-so only its type and where it was raised are logged.
+so only its type and where it was raised are logged, unless the logger is set to debug.
 """
 
 from __future__ import annotations
@@ -52,7 +52,15 @@ def log_failure(error: BaseException, scope: MutableMapping[str, Any]) -> str:
         "where": _where(error),
     }
     line = " ".join(f"{name}={value}" for name, value in fields.items())
-    logger.error("request failed: %s\n%s", line, "".join(_story(error)), extra={"loadonce": fields})
+    is_open = logger.isEnabledFor(logging.DEBUG)  # whoever debugs gets the text too
+    story = "" if is_open else "".join(_story(error))
+    logger.error(
+        "%s\n%s",
+        f"request failed: {line}",
+        story,
+        exc_info=error if is_open else None,
+        extra={"loadonce": fields if is_open else fields | {"trace": story}},
+    )
     return reference
 
 
