@@ -10,7 +10,17 @@ from typing import Annotated, Any
 import anyio
 import anyio.lowlevel
 import pytest
-from fastapi import APIRouter, BackgroundTasks, Body, FastAPI, Request, UploadFile, WebSocket
+from fastapi import (
+    APIRouter,
+    BackgroundTasks,
+    Body,
+    Depends,
+    FastAPI,
+    Header,
+    Request,
+    UploadFile,
+    WebSocket,
+)
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
@@ -367,6 +377,37 @@ def test_a_failure_on_a_number_in_the_url_is_the_requests(
 ) -> None:
     found = problem(client.get(f"{path}?{query}"), 422)
     assert found["errors"][0]["field"] == ["query", "x"]
+
+
+def test_only_a_header_that_was_asked_for_can_be_to_blame() -> None:
+    app = FastAPI()
+    install(app)
+
+    def dose(x_dose: Annotated[str, Header()]) -> int:
+        return int(float(x_dose))
+
+    @app.get("/dose")
+    async def declared(amount: Annotated[int, Depends(dose)]) -> int:
+        return amount
+
+    @app.get("/mistake")
+    async def mistake() -> int:
+        return int("a mistake of the app's own")
+
+    router = APIRouter()
+
+    @router.get("/any")
+    async def anything() -> int:
+        return 1
+
+    app.include_router(router, prefix="/routed", dependencies=[Depends(dose)])
+    client = TestClient(app, raise_server_exceptions=False)
+    problem(client.get("/routed/any", headers={"x-dose": "inf"}), 422)
+    proxied = {"x-request-id": "123456789012345678901234567890"}
+    found = problem(client.get("/dose", headers={"x-dose": "inf", **proxied}), 422)
+    assert [error["field"] for error in found["errors"]] == [["header", "x-dose"]]
+    assert client.get("/dose", headers={"x-dose": "1", **proxied}).json() == 1
+    problem(client.get("/mistake", headers=proxied), 500)
 
 
 def test_a_failure_of_another_kind_is_not_blamed_on_the_request(client: TestClient) -> None:

@@ -130,13 +130,16 @@ def refusal_of(findings: Sequence[Finding]) -> Problem:
 
 
 def doubts_about_url(scope: Scope) -> tuple[Finding, ...]:
-    """Values in path, query and headers that are hard on code that takes them for numbers."""
+    """Values in path, query and declared headers that are hard on code that takes them for
+    numbers."""
     query = scope.get("query_string", b"").decode("latin-1")
     values = [(("query", name), value) for name, value in parse_qsl(query, keep_blank_values=True)]
     values += [(("path", name), str(value)) for name, value in scope.get("path_params", {}).items()]
+    declared = _declared_headers(scope)  # ids that proxies add are numbers too, and nobody's fault
     values += [
         (("header", name.decode("latin-1")), value.decode("latin-1"))
         for name, value in scope.get("headers", ())
+        if name.decode("latin-1") in declared
     ]
     found = ((path, *doubt_about_text(text)) for path, text in values)
     return tuple(Finding(path, rule, message) for path, rule, message in found if rule)
@@ -144,6 +147,22 @@ def doubts_about_url(scope: Scope) -> tuple[Finding, ...]:
 
 def _body_field(scope: Scope) -> Any:
     """What FastAPI validates the route's body with; None where the route has none."""
+    return _declared(scope, "body_field")
+
+
+def _declared(scope: Scope, name: str) -> Any:
+    """What FastAPI knows of the route, with what the routers around it add."""
     context = scope.get("fastapi", {}).get("effective_route_context")
-    found = getattr(context, "body_field", None)
-    return found if found is not None else getattr(scope.get("route"), "body_field", None)
+    found = getattr(context, name, None)
+    return found if found is not None else getattr(scope.get("route"), name, None)
+
+
+def _declared_headers(scope: Scope) -> frozenset[str]:
+    """The names, in lower case, of the headers that the route and its dependencies ask for."""
+    found: set[str] = set()
+    waiting = [_declared(scope, "dependant")]
+    while waiting:
+        dependant = waiting.pop()
+        found.update(field.alias.lower() for field in getattr(dependant, "header_params", ()))
+        waiting += getattr(dependant, "dependencies", ())
+    return frozenset(found)

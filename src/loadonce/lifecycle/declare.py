@@ -84,8 +84,9 @@ def artifact(
         max_queue: the most calls that may wait; one more is refused (503).
         timeout: deadline of a call in seconds, waiting included (504); also the longest a request
             waits for a model that loads on first use.
-        load_timeout: deadline of a load in seconds.
-        drain_timeout: how long a replaced version waits for its last leases, in seconds.
+        load_timeout: deadline of a load in seconds; its warm-up and checks have the same again.
+        drain_timeout: how long a replaced version waits for its last leases, in seconds, and then
+            (at least one) for its closing.
         kind: a word for people, e.g. "sklearn pipeline".
     """
     return Model(
