@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +130,17 @@ def test_a_module_without_an_app_says_only_that(module: Module, tmp_path: Path) 
     with pytest.raises(ConfigurationError) as caught:
         import_app(f"{module('')}:app", app_dir=tmp_path)
     assert str(caught.value).endswith("has no attribute 'app'")
+
+
+@pytest.mark.parametrize("chosen", [None, "0"])
+def test_what_the_app_imports_finds_telemetry_off_unless_chosen(
+    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str | None
+) -> None:
+    """onnxruntime reads it once, when it is imported, which may be the app's first line."""
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", chosen or "")  # put back afterwards
+    if chosen is None:
+        monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
+    code = "import os\nseen = os.environ['ORT_DISABLE_TELEMETRY']\nasync def app(scope, r, s): ..."
+    name = module(f"{code}  # {chosen}\n")
+    import_app(f"{name}:app", app_dir=tmp_path)
+    assert sys.modules[name].seen == (chosen or "1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 def import_app(target: str, *, app_dir: Path = Path(), is_factory: bool = False) -> ASGIApp:
     """Import the app that `target` names, once, with `app_dir` first on the import path.
 
+    What the app imports finds ORT_DISABLE_TELEMETRY set, unless whoever runs the process chose.
+
     Args:
         target: "module:attribute"; the attribute may be dotted.
         app_dir: the directory that holds the module, or its package.
@@ -31,6 +34,8 @@ def import_app(target: str, *, app_dir: Path = Path(), is_factory: bool = False)
             it is no ASGI app. Foreign exceptions are chained.
     """
     module_name, attribute = _split(target)
+    # onnxruntime looks once, when it is imported: before any loader of ours if the app does that.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     directory = str(app_dir.absolute())
     if directory not in sys.path:
         sys.path.insert(0, directory)

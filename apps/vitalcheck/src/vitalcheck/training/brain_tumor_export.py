@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
+import onnxruntime  # reports nothing to its vendor: see this package's __init__
 import torch
 from onnxruntime import quantization
 from torch import Tensor
