@@ -85,7 +85,7 @@ def test_an_optional_model_that_is_missing_costs_its_own_routes_only(
     assert process.stop() == 0
 
 
-@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn", "fastapi"])
 def test_a_required_model_that_is_missing_stops_other_servers_too(
     write: Write, launch: Launch, tmp_path: Path, server: str
 ) -> None:
