@@ -89,6 +89,33 @@ def test_an_artifact_that_nobody_locked_is_locked_with_one_line(
     assert '[artifacts."a.bin"]' in (models / "models.lock").read_text()
 
 
+FAILING = """
+from loadonce.http import install
+
+app = FastAPI()
+install(app)
+
+@app.get("/fail")
+async def fail() -> None:
+    raise ValueError(f"glucose {100 + 48}")
+"""
+
+
+def test_a_failure_shows_its_text_and_traceback_as_it_does_not_when_served(
+    write: Write, dev: Launch, serve: Launch
+) -> None:
+    write(FAILING)
+    process = dev()
+    assert process.get("/fail").status_code == 500
+    process.wait_for("ValueError: glucose 148")
+    assert "Traceback" in process.output
+    served = serve()
+    assert served.get("/fail").status_code == 500
+    served.wait_for("request failed")
+    served.stop()
+    assert "glucose 148" not in served.output
+
+
 def test_ctrl_c_reaches_the_whole_group_and_ends_it_at_once(write: Write, dev: Launch) -> None:
     write(APP, a=b"hello")
     process = dev()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,6 +64,18 @@ def again() -> Iterator[str]:
 models = Models(root=HERE / "models")
 app = FastAPI(lifespan=models.lifespan)
 """
+
+
+def test_the_start_counts_from_the_program_not_from_what_ran_before_it_in_the_process(
+    write: Write, launch: Launch
+) -> None:
+    """A script that installs first and then ends in `exec` is the same process."""
+    write(ONE, a=b"hello")
+    program = Path(sys.executable).with_name("loadonce")
+    began = time.monotonic()
+    process = launch("/bin/sh", "-c", f"sleep 3; exec {program} serve main:app --port 0")
+    seconds = float(process.wait_for(r"ready on \S+ in ([\d.]+) s")[1])
+    assert 0 < seconds < time.monotonic() - began - 3
 
 
 def test_an_app_is_served_and_says_where_and_how_fast(write: Write, serve: Launch) -> None:

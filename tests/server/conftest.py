@@ -14,7 +14,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    names = (None, "loadonce", "uvicorn", "uvicorn.error", "uvicorn.access")
+    names = (None, "loadonce", "loadonce.http", "uvicorn", "uvicorn.error", "uvicorn.access")
     loggers = [logging.getLogger(name) for name in names]
     before = [(list(one.handlers), list(one.filters), one.level, one.propagate) for one in loggers]
     handlers = {

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from loadonce import LoadOnceError, ModelEvent
+from loadonce.http.failures import log_failure
 from loadonce.observe.events import log_event
 from loadonce.server.logs import configure_logging, format_line
 from loadonce.server.options import LogLevel
@@ -95,6 +96,16 @@ def test_debug_shows_everything(output: Output) -> None:
     assert "ValueError: glucose 148" in output()
     logging.getLogger("loadonce").error("nothing is wrong", exc_info=(None, None, None))
     assert "nothing is wrong" in output()
+
+
+@pytest.mark.parametrize(("level", "opens"), [("info", True), ("error", True), ("critical", False)])
+def test_errors_may_be_shown_at_other_levels(output: Output, level: LogLevel, opens: bool) -> None:
+    configure_logging(level, access_log=False, shows_errors=True)
+    log_failure(ValueError("glucose 148"), {})
+    assert ("ValueError: glucose 148" in output()) is opens
+    logging.getLogger("loadonce").debug("a detail")
+    logging.getLogger("uvicorn.error").info("a step")
+    assert output() == ""
 
 
 def test_an_access_line_loses_its_query(output: Output) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from loadonce.server import ServeOptions, serve
-from loadonce.server.serving import process_age
 
 Module = Callable[[str], str]
 Serve = Callable[..., tuple[int, str]]
@@ -55,6 +54,17 @@ def test_debug_shows_where_in_full(start: Serve) -> None:
     assert "Traceback" in text
 
 
+def test_where_errors_are_shown_somebody_elses_come_with_their_traceback(start: Serve) -> None:
+    code, text = start(LIFESPAN.format("raise KeyError('oops')"), shows_errors=True)
+    assert code == 3
+    assert "Traceback" in text
+    code, text = start("import nowhere_at_all", shows_errors=True)
+    assert code == 1
+    assert "Traceback" in text
+    code, text = start(LIFESPAN.format("raise LoadOnceError('model gone')"), shows_errors=True)
+    assert (code, text) == (3, "model gone\n")
+
+
 def test_an_error_of_ours_is_found_inside_a_group(start: Serve) -> None:
     raised = "raise ExceptionGroup('both', [ValueError('x'), LoadOnceError('model gone')])"
     code, text = start(LIFESPAN.format(raised))
@@ -95,8 +105,3 @@ def test_a_crash_in_native_code_will_show_where(start: Serve, was_enabled: bool)
         faulthandler.disable()
     start("app = 1")
     assert faulthandler.is_enabled()
-
-
-def test_the_age_of_the_process_counts_from_its_beginning(tmp_path: Path) -> None:
-    assert 0 < process_age() < 24 * 3600
-    assert process_age(tmp_path / "nothing") == 0

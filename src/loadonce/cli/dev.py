@@ -31,6 +31,7 @@ def dev(
 
     An artifact that is not in the lock file is locked on first use, with one printed line. That is
     trust without a look, so only this machine can reach the server; any other --host is refused.
+    Errors show their texts and tracebacks, which `loadonce serve` does at --log-level debug only.
 
     Example:
 
@@ -45,6 +46,7 @@ def dev(
         host=host,
         port=port,
         log_level=log_level,
+        shows_errors=True,
         access_log=access_log,
         drain_delay=0.0,
         grace=1.0,

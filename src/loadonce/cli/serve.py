@@ -16,6 +16,7 @@ _STOP = "Stopping"
 
 
 def serve(
+    context: typer.Context,
     target: Target,
     factory: Factory = False,
     app_dir: AppDir = Path("."),
@@ -152,7 +153,7 @@ def serve(
         drain_delay=default_drain_delay() if drain_delay is None else drain_delay,
         grace=timeout_graceful_shutdown,
     )
-    end_process(serve_app(options))
+    end_process(serve_app(options, began=context.obj))
 
 
 def _octal(text: str) -> int:

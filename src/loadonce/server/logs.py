@@ -19,7 +19,12 @@ _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31;1", "DEBUG": "36"}
 
 
 def configure_logging(
-    level: LogLevel, *, access_log: bool, package: str = "", is_terminal: bool | None = None
+    level: LogLevel,
+    *,
+    access_log: bool,
+    package: str = "",
+    is_terminal: bool | None = None,
+    shows_errors: bool = False,
 ) -> StartLines:
     """Send what loadonce, uvicorn and the app's own package log to standard error.
 
@@ -30,12 +35,13 @@ def configure_logging(
         access_log: whether each request gets a line.
         package: the app's top-level package.
         is_terminal: text rather than JSON; by default whether standard error is a terminal.
+        shows_errors: show the texts of foreign exceptions at every level, not at "debug" only.
 
     Returns:
         The filter to tell when the start is over.
     """
     for_people = sys.stderr.isatty() if is_terminal is None else is_terminal
-    is_open = level == "debug"
+    is_open = shows_errors or level == "debug"
     formatter = TextFormatter(is_open) if for_people else JsonFormatter(is_open)
     handler = _StandardError()
     handler.setFormatter(formatter)
@@ -45,11 +51,13 @@ def configure_logging(
     logging.captureWarnings(True)
     for name in {"loadonce", package} - {""}:
         logging.getLogger(name).setLevel(level.upper())
+    if is_open and level != "critical":  # which failures of requests are not
+        logging.getLogger("loadonce.http").setLevel(logging.DEBUG)
     for name in ("uvicorn.error", "uvicorn.access"):
         uvicorn_logger = logging.getLogger(name)
         uvicorn_logger.addFilter(drop_query)
         # uvicorn tells of each step and each WebSocket at "info"; loadonce tells of its own.
-        quietest = logging.DEBUG if is_open else logging.WARNING
+        quietest = logging.DEBUG if level == "debug" else logging.WARNING
         uvicorn_logger.setLevel(logging.INFO if name == "uvicorn.access" else quietest)
     access = logging.getLogger("uvicorn.access")
     access.propagate = access_log

@@ -32,6 +32,8 @@ class ServeOptions:
         root_path: the prefix under which a proxy shows the app.
         proxy_headers: believe X-Forwarded-* headers of the proxies in `forwarded_allow_ips`.
         log_level: of loadonce, uvicorn and the app's own package.
+        shows_errors: show exceptions' texts and tracebacks, which may quote requests, at every
+            log level.
         access_log: one line for each request, never with its query string.
         drain_delay: seconds for which requests are still accepted after SIGTERM, so that load
             balancers notice first.
@@ -54,6 +56,7 @@ class ServeOptions:
     proxy_headers: bool = True
     forwarded_allow_ips: str | None = None
     log_level: LogLevel = "info"
+    shows_errors: bool = False
     access_log: bool = False
     drain_delay: float = 0.0
     grace: float = 20.0
@@ -67,7 +70,7 @@ class ServeOptions:
     @property
     def is_debug(self) -> bool:
         """Whether tracebacks and exceptions' texts may be shown."""
-        return self.log_level == "debug"
+        return self.shows_errors or self.log_level == "debug"
 
     @property
     def scheme(self) -> str:

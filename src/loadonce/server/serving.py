@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from loadonce.errors import ConfigurationError, LoadOnceError
@@ -48,7 +47,9 @@ _LAST_FUNCTIONS = 5.0  # seconds for what is registered with atexit
 logger = logging.getLogger("loadonce")
 
 
-def serve(options: ServeOptions, listener: socket.socket | None = None) -> int:
+def serve(
+    options: ServeOptions, listener: socket.socket | None = None, *, began: float | None = None
+) -> int:
     """Serve an app until SIGTERM or SIGINT; must run in the main thread.
 
     What can fail cheaply comes first: the address, certificates, the import; only then are models
@@ -57,14 +58,20 @@ def serve(options: ServeOptions, listener: socket.socket | None = None) -> int:
     Args:
         options: what to serve, and where.
         listener: a socket that listens already, instead of the address in `options`.
+        began: when the program began, by `time.monotonic()`, to tell how long the start took; now
+            by default.
 
     Returns:
         The exit code: 0 after a clean stop; 1 if the app could not be found or imported, the
         address not be used, or requests were lost at the end; 3 if a model failed to load.
     """
-    began = time.monotonic() - process_age()
-    package = options.target.partition(":")[0].partition(".")[0]
-    lines = configure_logging(options.log_level, access_log=options.access_log, package=package)
+    began = time.monotonic() if began is None else began
+    lines = configure_logging(
+        options.log_level,
+        access_log=options.access_log,
+        package=options.target.partition(":")[0].partition(".")[0],
+        shows_errors=options.shows_errors,
+    )
     if not faulthandler.is_enabled():
         faulthandler.enable(2)
     sys.setswitchinterval(_SWITCH_INTERVAL)
@@ -221,9 +228,15 @@ def _tell(error: Exception, options: ServeOptions) -> None:
         place = place_of(error)
         text = f"the app's start failed: {type(error).__name__}: {error}"
         text += f" ({place})" if place else ""
-    if options.is_debug:
+    if _shows_traceback(error, options):
         text = "".join(traceback.format_exception(error)) + text
     sys.stderr.write(f"{text}\n")
+
+
+def _shows_traceback(error: Exception, options: ServeOptions) -> bool:
+    """At "debug" always; else, where errors are shown, if code of somebody else's raised it."""
+    is_foreign = not isinstance(error, LoadOnceError) or error.__cause__ is not None
+    return options.log_level == "debug" or (options.shows_errors and is_foreign)
 
 
 def _startup_error(error: BaseException) -> LoadOnceError | None:
@@ -234,13 +247,3 @@ def _startup_error(error: BaseException) -> LoadOnceError | None:
         found = [_startup_error(each) for each in error.exceptions]
         return next((each for each in found if each is not None), None)
     return None
-
-
-def process_age(stat: Path = Path("/proc/self/stat")) -> float:
-    """How old this process is in seconds; 0 where the system does not tell."""
-    try:
-        fields = stat.read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    began = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
