@@ -97,7 +97,12 @@ class ModelError(LoadOnceError):
         return self
 
     def __str__(self) -> str:
-        head = f"model '{self.model}'" if self.model else "artifact"
+        return self.told_of([self.model] if self.model else [])
+
+    def told_of(self, models: Sequence[str]) -> str:
+        """The whole message, about one model or about several that failed for this one reason."""
+        names = ", ".join(f"'{model}'" for model in models)
+        head = f"model{'s' if len(models) > 1 else ''} {names}" if models else "artifact"
         if self.path:
             head += f" ({self.path})"
         lines = [f"{head}: {self.problem}"]
@@ -230,10 +235,10 @@ class DeadlineExceededError(LoadOnceError):
 class BatchResultError(LoadOnceError):
     """A batch function returned another number of results than it was given items."""
 
-    def __init__(self, model: str, function: str, expected: int, found: int) -> None:
+    def __init__(self, model: str, function: str, expected: int, found: str) -> None:
         self.model = model
         super().__init__(
-            f"model '{model}': batch function '{function}' returned {found} results for {expected} "
+            f"model '{model}': batch function '{function}' returned {found} for {expected} "
             "items; it must return one result for each item, in order"
         )
 
@@ -258,7 +263,21 @@ class StartupError(LoadOnceError):
         self.optional = tuple(optional)
         needed = [failure for failure in self.failures if failure not in self.optional]
         head = f"start-up stopped: {len(needed)} model{'s' if len(needed) != 1 else ''} failed"
-        lines = [head, *map(str, needed)]
+        lines = [head, *_told_once(needed)]
         if self.optional:
-            lines += ["failed too, but would not have stopped it:", *map(str, self.optional)]
+            lines += ["failed too, but would not have stopped it:", *_told_once(self.optional)]
         super().__init__("\n".join(lines))
+
+
+def _told_once(failures: Sequence[LoadOnceError]) -> list[str]:
+    """The failures' messages; one for all models that failed for the same reason."""
+    reasons: dict[str, list[LoadOnceError]] = {}
+    for failure in failures:
+        reason = failure.told_of([]) if isinstance(failure, ModelError) else str(failure)
+        reasons.setdefault(reason, []).append(failure)
+    return [
+        alike[0].told_of([each.model for each in alike if isinstance(each, ModelError)])
+        if isinstance(alike[0], ModelError)
+        else reason
+        for reason, alike in reasons.items()
+    ]

@@ -155,6 +155,17 @@ async def test_a_wrong_number_of_results_is_an_error_for_all(returned: list[int]
     await engine.close()
 
 
+async def test_a_single_value_is_no_list_of_results() -> None:
+    engine = make()
+
+    def wrong(_value: object, _items: list[int]) -> Any:
+        return 0.5
+
+    with pytest.raises(BatchResultError, match="returned a float for 1 items"):
+        await engine.batch(1, None, wrong, 1)
+    await engine.close()
+
+
 async def test_an_array_counts_as_its_rows() -> None:
     import numpy as np
 

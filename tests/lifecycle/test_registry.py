@@ -27,6 +27,7 @@ from loadonce import (
     StartupError,
     State,
     artifact,
+    lock_directory,
     registries,
     resource,
 )
@@ -77,6 +78,7 @@ async def test_declaring_does_no_io() -> None:
     assert models.a.state is State.PENDING
     assert repr(models) == "<Two: a PENDING, b PENDING, joined PENDING>"
     assert repr(models.a) == "<Model a PENDING>"
+    assert repr(models.a.raw) == "<Raw <Model a PENDING>>"
     assert len(models) == 3
     assert repr(models.a.slot) == "<Slot Two.a PENDING>"
     assert [status.name for status in models.status()] == ["a", "b", "joined"]
@@ -215,6 +217,32 @@ async def test_failed_artifacts_are_reported_together_before_anything_is_loaded(
         models.a.slot.acquire()
 
 
+async def test_one_reason_for_several_models_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(StartupError) as caught:
+        async with Two(root=tmp_path).running():
+            raise AssertionError("unreachable")
+    assert str(caught.value).count("models.lock)") == 1
+    assert "models 'a', 'b' (models.lock): " in str(caught.value)
+
+
+async def test_what_could_never_fit_is_not_even_read(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", str(resident_bytes() + 2**20))
+    root = locked(a="A" * 2**23, b="B")
+    heard: list[str] = []
+    models = Two(root=root)
+    models.events.subscribe(lambda event: heard.append(f"{event.model} {event.what}"))
+    with pytest.raises(StartupError, match=r"8\.0 MiB needed"):
+        async with models.running():
+            raise AssertionError("unreachable")
+    assert "a verifying" not in heard
+    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", "8GiB")
+    async with models.running():
+        monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", "1KiB")
+    assert "a verifying" in heard
+
+
 async def test_a_failure_while_loading_closes_what_was_opened(locked: Locked) -> None:
     class Bad(Registry):
         pool: Model[str] = resource(pool)
@@ -342,6 +370,25 @@ async def test_what_cannot_fit_the_memory_is_refused_before_it_is_loaded(
     assert log == []
 
 
+async def test_what_grows_beyond_the_memory_is_refused_although_its_bytes_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class One(Registry):
+        big: Model[list[int]] = artifact("big.json")
+
+    (tmp_path / "big.json").write_text("[" + "1," * 2**22 + "1]")
+    lock_directory(tmp_path)
+    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", str(resident_bytes() + 12 * 2**20))
+    models = One(root=tmp_path)
+    heard: list[str] = []
+    models.events.subscribe(lambda event: heard.append(event.what))
+    with pytest.raises(StartupError, match="would not fit the memory"):
+        async with models.running():
+            raise AssertionError("unreachable")
+    assert "verifying" in heard
+    assert "loading" not in heard
+
+
 @pytest.mark.parametrize("when", ["startup", "background"])
 async def test_and_so_is_an_optional_or_later_load(
     locked: Locked, monkeypatch: pytest.MonkeyPatch, when: When
@@ -418,6 +465,27 @@ async def test_a_background_model_does_not_hold_up_the_start(locked: Locked) -> 
         release.set()
         await _until(lambda: models.late.state is State.READY)
         assert models.readiness().is_ready
+
+
+async def test_a_stop_gives_up_a_load_in_the_background_for_good(locked: Locked) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def slow(source: Source) -> str:
+        begun.set()
+        release.wait(30)
+        return "late"
+
+    class Late(Registry):
+        late: Model[str] = artifact("a.bin", loader=slow, when="background")
+
+    models = Late(root=locked(a="A"))
+    async with models.running():
+        assert await asyncio.to_thread(begun.wait, 5)
+    release.set()
+    assert models.late.slot.retry_timer is None
+    assert models.late.state is State.FAILED
+    with pytest.raises(NotRunningError):
+        models.late.slot.acquire()
 
 
 async def test_a_background_model_that_failed_is_tried_again(
@@ -786,6 +854,18 @@ def _declare(**models: Model[Any]) -> type[Registry]:
         return type("Bad", (Registry,), dict(models))
     except RuntimeError as error:  # before Python 3.12 __set_name__'s errors come wrapped
         raise (error.__cause__ or error) from None
+
+
+def test_a_model_that_is_annotated_but_not_declared_is_refused() -> None:
+    for annotation in (Model[str], "Model[str]"):
+        with pytest.raises(ConfigurationError, match=r"Bad.forgotten: .*not declared"):
+            type("Bad", (Registry,), {"__annotations__": {"forgotten": annotation}})
+    type("Good", (Two,), {"__annotations__": {"a": Model[str], "note": str}})
+
+
+def test_a_factory_that_was_called_already_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="factory itself"):
+        resource(pool())  # type: ignore[call-overload]
 
 
 def test_a_resource_needs_models_of_its_own_registry() -> None:

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from loadonce import DeadlineExceededError, Model, Registry, StartupError, resource
+from loadonce import (
+    DeadlineExceededError,
+    FailedError,
+    Model,
+    Registry,
+    StartupError,
+    State,
+    resource,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -159,3 +167,70 @@ async def test_coroutine_functions_run_on_the_loop_with_the_same_deadline() -> N
             await other.run(own_timeout)
         with pytest.raises(TimeoutError, match="mine"):
             await handle.run(own_timeout)
+
+
+async def test_a_resource_that_ends_by_itself_serves_no_longer_and_is_opened_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: 0.05)
+    breaking = asyncio.Event()
+
+    @asynccontextmanager
+    async def fragile() -> AsyncIterator[str]:
+        async with asyncio.TaskGroup() as group:  # cancels its own task when one of its tasks fails
+            group.create_task(fail_when_told())
+            log.append("opened")
+            yield "value"
+
+    async def fail_when_told() -> None:
+        await breaking.wait()
+        raise ConnectionError("lost")
+
+    class One(Registry):
+        thing: Model[str] = resource(fragile)
+
+    models = One()
+    async with models.running():
+        assert models.readiness().is_ready
+        breaking.set()
+        async with asyncio.timeout(5):
+            await reaches(models.thing, State.FAILED)
+            assert "ended by itself" in models.thing.status().error
+            assert not models.readiness().is_ready
+            with pytest.raises(FailedError) as caught:
+                models.thing.slot.acquire()
+            assert caught.value.retry_after == 1
+            breaking.clear()
+            await reaches(models.thing, State.READY)
+        assert log == ["opened", "opened"]
+        breaking.set()
+        await asyncio.sleep(0.02)
+    assert models.thing.slot.retry_timer is None
+    await asyncio.sleep(0.1)
+    assert log == ["opened", "opened"]
+
+
+async def test_a_resource_that_cancels_itself_while_it_leaves_harms_nobody_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @asynccontextmanager
+    async def clumsy() -> AsyncIterator[str]:
+        yield "value"
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    class Two(Registry):
+        thing: Model[str] = resource(generator)
+        other: Model[str] = resource(clumsy)
+
+    async with Two().running():
+        pass
+    assert "closing raised" in caplog.text
+    assert len(log) == 2
+
+
+async def reaches(model: Model[str], state: State) -> None:
+    while model.state is not state:  # noqa: ASYNC110  # states are no events
+        await asyncio.sleep(0.005)

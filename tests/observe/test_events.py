@@ -43,12 +43,14 @@ def test_one_structured_line_for_each_model(caplog: pytest.LogCaptureFixture) ->
         ModelEvent("a", "loading"),
         ready,
         ModelEvent("b", "failed", error="why\n  to do: this"),
+        ModelEvent("c", "cancelled"),
         ModelEvent("a", "unloaded", version="v1"),
     ):
         log_event(event)
     assert [record.getMessage() for record in caplog.records] == [
         "model ready: model=a version=v1 sha256=abc bytes=10 seconds=0.123 memory_added=20",
         "model failed: model=b reason=why; to do: this",
+        "load cancelled: model=c",
         "model unloaded: model=a version=v1",
     ]
     assert caplog.records[0].__dict__["loadonce"]["memory_added"] == 20

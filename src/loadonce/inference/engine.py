@@ -329,9 +329,14 @@ class Engine:
     def _checked(self, function: BatchFunction[T, I, R], value: T, items: list[I]) -> Sequence[R]:
         results = function(value, items)
         if not isinstance(results, list | tuple):
-            results = list(results)  # a numpy array counts as its rows
+            try:
+                results = list(results)  # a numpy array counts as its rows
+            except TypeError:
+                found = f"a {type(results).__name__}"
+                raise BatchResultError(self.name, _name_of(function), len(items), found) from None
         if len(results) != len(items):
-            raise BatchResultError(self.name, _name_of(function), len(items), len(results))
+            found = f"{len(results)} results"
+            raise BatchResultError(self.name, _name_of(function), len(items), found)
         return results
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,18 +61,20 @@ class Builder:
     allow_version_mismatch: bool = False
     memory_limit: int | None = None
 
-    def memory_refusal(self, sources: Mapping[Slot[Any], Source]) -> str:
-        """Why these cannot be loaded together, with the figures; "" if they can."""
+    def memory_refusal(self, needs: Sequence[tuple[str, int]]) -> str:
+        """Why these loads (name, bytes) cannot happen together; "" if they can."""
         known = [available_bytes()]
         if self.memory_limit is not None:
             known.append(max(0, self.memory_limit - resident_bytes()))
-        needs = [
-            (slot.name, LoadPlan.of(_artifact_of(slot)).memory_estimate(source))
+        available = min((figure for figure in known if figure is not None), default=None)
+        return memory_refusal(needs, available)
+
+    def estimates(self, sources: Mapping[Slot[Any], Source]) -> list[tuple[Slot[Any], int]]:
+        """About how many bytes each object will take, besides the bytes that were read."""
+        return [
+            (slot, LoadPlan.of(artifact_of(slot)).memory_estimate(source))
             for slot, source in sources.items()
         ]
-        return memory_refusal(
-            needs, min((each for each in known if each is not None), default=None)
-        )
 
     async def verify(self, slot: Slot[Any], root: Path, lock: LockFile) -> Source:
         """Read the slot's artifact once and check it against the lock.
@@ -80,12 +82,10 @@ class Builder:
         Raises:
             ArtifactError: it is not what the lock names.
         """
-        origin = _artifact_of(slot)
+        origin = artifact_of(slot)
         self._announce(slot, "verifying")
         with _translated(slot):
-            LoadPlan.of(
-                origin
-            )  # an unknown format or a missing extra is told before anything is read
+            LoadPlan.of(origin)  # tells an unknown format or a missing extra before any reading
             source = await run_in_thread(
                 lambda: read_verified(root, origin.path, lock), f"verify-{slot.name}"
             )
@@ -102,14 +102,15 @@ class Builder:
         Raises:
             LoadError: any step failed; the version is FAILED.
         """
-        origin = _artifact_of(slot)
+        origin = artifact_of(slot)
         version.label, version.sha256 = source.version, source.sha256
         version.bytes_on_disk = source.size
         version.libraries = _libraries(source)
         try:
             with _translated(slot):
                 async with self.lanes.of(origin):
-                    if refusal := self.memory_refusal({slot: source}):
+                    needed = LoadPlan.of(origin).memory_estimate(source)
+                    if refusal := self.memory_refusal([(slot.name, needed)]):
                         raise insufficient_memory(slot.name, refusal)
                     started = time.monotonic()  # waiting for the lane is no load time
                     value = await self._load_in_lane(slot, version, origin, source)
@@ -147,6 +148,7 @@ class Builder:
                 await asyncio.shield(hosted.close())
                 raise
         version.close = hosted.close
+        version.ended = hosted.task
         version.load_seconds = time.monotonic() - started
         version.publish(value)
 
@@ -204,7 +206,8 @@ def insufficient_memory(model: str, refusal: str) -> InsufficientMemoryError:
     )
 
 
-def _artifact_of(slot: Slot[Any]) -> ArtifactOrigin:
+def artifact_of(slot: Slot[Any]) -> ArtifactOrigin:
+    """The origin of a model that is no resource."""
     origin = slot.declaration.origin
     assert isinstance(origin, ArtifactOrigin)
     return origin

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from loadonce.artifacts import Golden
 from loadonce.errors import ConfigurationError
 from loadonce.inference import Placement
-
-if TYPE_CHECKING:
-    from .model import Model
 
 Root = str | os.PathLike[str] | Callable[[], str | os.PathLike[str]]
 When = Literal["startup", "background", "first_use"]
@@ -33,12 +30,19 @@ class ArtifactOrigin:
         return self.path if isinstance(self.path, str) else ", ".join(self.path.values())
 
 
+class Named(Protocol):
+    """Another model, as far as a declaration knows it."""
+
+    @property
+    def name(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceOrigin:
     """Comes from a factory of a context manager, given other models' objects."""
 
     factory: Callable[..., Any]
-    needs: tuple[Model[Any], ...] = ()
+    needs: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 from loadonce.artifacts import Golden, Source
+from loadonce.errors import ConfigurationError
 from loadonce.inference import Placement
 
 from .declaration import ArtifactOrigin, Declaration, ResourceOrigin, Root, When
@@ -76,7 +77,8 @@ def artifact(
             "first_use" when the first request asks, however many ask together.
         warmup: a call that must succeed before the model is ready.
         golden: an example whose output is compared, or a function that tells whether all is well.
-        close: called with the object after its last lease, before it is let go.
+        close: called with the object after its last lease, before it is let go. A load that was
+            given up (timed out, cancelled) cannot be stopped: what it yet returns is dropped.
         placement: where calls run: "thread", "inline" (for calls of microseconds), or "auto".
         threads: how many calls may run at the same time.
         thread_safe: false for objects that must never be called by two threads together.
@@ -202,5 +204,10 @@ def resource(factory: Callable[..., Any], /, *needs: Model[Any], **options: Any)
         options: as for `artifact`: required, when, warmup, golden, placement, threads,
             thread_safe, max_batch_size, max_queue, timeout, load_timeout, drain_timeout, kind.
     """
+    if not callable(factory):
+        raise ConfigurationError(
+            f"resource() takes the factory itself, not what it returns: a {type(factory).__name__} "
+            "cannot be opened again"
+        )
     origin = ResourceOrigin(factory=factory, needs=needs)
     return Model(Declaration(origin=origin, kind=options.pop("kind", "resource"), **options))

@@ -54,7 +54,8 @@ class Handle(Generic[T]):
     @property
     def value(self) -> T:
         """The loaded object itself. Calls on it run where you make them: in an `async def` handler
-        that is the event loop, so use `run` or `batch` for anything slow.
+        that is the event loop, so use `run` or `batch` for anything slow. Do not keep it past the
+        request: a reload may close what it holds.
 
         Raises:
             NotReadyError: the lease is over and the version has been unloaded.

@@ -23,14 +23,15 @@ class HostedResource:
     """Keeps a resource's context manager open between `open()` and `close()`.
 
     An asynchronous one lives in a task of its own, a synchronous one in a thread of its own, so
-    that entering and leaving happen in the same place (task groups and SQLite want that).
+    that entering and leaving happen in the same place (task groups and SQLite want that). `task`
+    ends when the resource has been left, by `close()` or by itself.
     """
 
     def __init__(self, name: str, make: Callable[[], object]) -> None:
         self._name = name
         self._make = make
         self._leave = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     async def open(self) -> Any:
         """Enter the context manager and return what it gives.
@@ -38,26 +39,26 @@ class HostedResource:
         Cancelling this leaves it again.
         """
         entered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._host(entered), name=f"resource-{self._name}")
-        self._task.add_done_callback(lambda task: _pass_on(task, entered))
+        self.task = asyncio.create_task(self._host(entered), name=f"resource-{self._name}")
+        self.task.add_done_callback(lambda task: _pass_on(task, entered))
         try:
             return await asyncio.shield(entered)
         except asyncio.CancelledError:
-            await _give_up(self._task)
+            await _give_up(self.task)
             raise
 
     async def close(self) -> None:
         """Leave the context manager; raises what it raises. Cancelling this cancels leaving."""
         self._leave.set()
-        assert self._task is not None
+        assert self.task is not None
         try:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self.task])
         except asyncio.CancelledError:
-            await _give_up(self._task)
+            await _give_up(self.task)
             raise
-        if self._task.cancelled():  # its own doing: no cancellation of whoever closes it
+        if self.task.cancelled():  # its own doing: no cancellation of whoever closes it
             raise LoaderFailedError(self._name, "the task that held the resource was cancelled")
-        self._task.result()
+        self.task.result()
 
     async def _host(self, entered: asyncio.Future[Any]) -> None:
         made = self._make()

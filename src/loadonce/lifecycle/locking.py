@@ -39,6 +39,16 @@ def read_lock(root: Path, origin: ArtifactOrigin, *, is_development: bool) -> Lo
     return lock
 
 
+def locked_bytes(origin: ArtifactOrigin, lock: LockFile) -> int:
+    """The size on disk, as the lock file tells it; 0 for what it does not know."""
+    if isinstance(origin.path, str):
+        entry = lock.entries.get(origin.path)
+        known = [entry] if entry else list(lock.under(origin.path).values())
+    else:
+        known = [lock.entries[path] for path in origin.path.values() if path in lock.entries]
+    return sum(entry.size for entry in known)
+
+
 def _files_of(root: Path, origin: ArtifactOrigin) -> list[str]:
     if not isinstance(origin.path, str):
         return list(origin.path.values())

@@ -19,12 +19,11 @@ from loadonce.errors import (
 from loadonce.observe.events import Events, ModelEvent
 from loadonce.settings import Settings
 
-from .building import Builder, Lanes, insufficient_memory
-from .declaration import ArtifactOrigin, ResourceOrigin
-from .locking import read_lock, resolve_root
+from .building import Builder, Lanes
 from .policy import back_off
 from .retiring import unload
 from .slot import Slot
+from .verifying import Verifier
 from .version import State, Version
 
 logger = logging.getLogger("loadonce")
@@ -50,13 +49,17 @@ class Manager:
         self.loop = asyncio.get_running_loop()
         self.is_stopping = False
         self._slots = tuple(slots)
-        self._root = root
         self._reloading = asyncio.Lock()
-        self._lock_reading = asyncio.Lock()  # development may write it
         self._settings = settings
         self._events = events
         self._builder = Builder(
             events, Lanes(), settings.allow_version_mismatch, settings.memory_limit
+        )
+        self._verifier = Verifier(
+            self._builder,
+            root,
+            is_development=settings.development,
+            on_failure=lambda slot, error: self._fail(slot, slot.next_version(), error),
         )
         self._opened: list[tuple[Slot[Any], Version[Any]]] = []
         self._waiting_reloads: dict[Slot[Any], asyncio.Task[None]] = {}
@@ -91,9 +94,15 @@ class Manager:
             for slot in self._slots
             if slot.declaration.when == "startup" and not slot.is_overridden
         ]
-        sources = await self._verify(wanted)
+        artifacts = [slot for slot in wanted if not slot.is_resource]
+        sources = await self._verifier.verify_all(artifacts)
         failed = [slot for slot in wanted if slot.error is not None]
-        self._stop_if_required(failed)
+        try:
+            self._stop_if_required(failed)
+        except StartupError:
+            for source in sources.values():
+                source.close()
+            raise
         loading = sorted(
             (slot for slot in wanted if slot not in failed),
             key=lambda slot: -sources[slot].size if slot in sources else 0,
@@ -101,45 +110,6 @@ class Manager:
         attempts = {slot: self._attempt(slot, sources.get(slot)) for slot in loading}
         await self._first_failure(attempts)
         self._stop_if_required([slot for slot in wanted if slot.error is not None])
-
-    async def _verify(self, slots: Sequence[Slot[Any]]) -> dict[Slot[Any], Source]:
-        artifacts = [slot for slot in slots if isinstance(slot.declaration.origin, ArtifactOrigin)]
-        if not artifacts:
-            return {}
-        results = await asyncio.gather(
-            *(self._verify_one(slot) for slot in artifacts), return_exceptions=True
-        )
-        sources: dict[Slot[Any], Source] = {}
-        for slot, result in zip(artifacts, results, strict=True):
-            if isinstance(result, Source):
-                sources[slot] = result
-            elif isinstance(result, ModelError):
-                self._fail(slot, slot.next_version(), result)
-            else:
-                raise result
-        self._refuse_what_cannot_fit(sources)
-        return sources
-
-    async def _verify_one(self, slot: Slot[Any]) -> Source:
-        origin = slot.declaration.origin
-        assert isinstance(origin, ArtifactOrigin)
-        root = self._root if origin.root is None else resolve_root(origin.root)
-        async with self._lock_reading:
-            lock = await asyncio.to_thread(
-                read_lock, root, origin, is_development=self._settings.development
-            )
-        return await self._builder.verify(slot, root, lock)
-
-    def _refuse_what_cannot_fit(self, sources: dict[Slot[Any], Source]) -> None:
-        """All required models or none; optional ones are refused one by one as they load."""
-        required = {slot: each for slot, each in sources.items() if slot.declaration.required}
-        refusal = self._builder.memory_refusal(required)
-        if not refusal:
-            return
-        for slot, source in required.items():
-            del sources[slot]
-            source.close()
-            self._fail(slot, slot.next_version(), insufficient_memory(slot.name, refusal))
 
     async def _first_failure(self, attempts: dict[Slot[Any], asyncio.Task[None]]) -> None:
         """Wait until all are loaded, or a required one failed and the others had their grace."""
@@ -175,6 +145,8 @@ class Manager:
             return  # told, and kept in the slot
         if slot.current is None:
             self._publish(slot, version)
+            if self._freezing is not None:
+                gc.freeze()  # loaded after the start: keep it out of later collections too
         else:  # a reload was faster, and its bytes may be newer
             await asyncio.shield(self._start_retiring([(slot, version)]))
 
@@ -193,7 +165,8 @@ class Manager:
         try:
             await self._build(slot, version, source, newer)
         except asyncio.CancelledError:
-            self._fail(slot, version, NotReadyError(slot.name, "loading was cancelled"))
+            cancelled = NotReadyError(slot.name, "loading was cancelled")
+            self._fail(slot, version, cancelled, what="cancelled")
             raise
         except ModelError as error:
             self._fail(slot, version, error)
@@ -213,12 +186,12 @@ class Manager:
         newer: dict[Slot[Any], Version[Any]] | None = None,
     ) -> None:
         """Build `version`; resources are given the objects of `newer` versions where there are."""
-        if isinstance(slot.declaration.origin, ResourceOrigin):
+        if slot.is_resource:
             values = [await self._need(need, newer or {}) for need in slot.needs]
             await self._builder.open(slot, version, tuple(values))
             return
         if source is None:
-            source = await self._verify_one(slot)
+            source = await self._verifier.verify(slot)
         await self._builder.load(slot, version, source)
 
     async def _need(self, slot: Slot[Any], newer: dict[Slot[Any], Version[Any]]) -> Any:
@@ -237,6 +210,8 @@ class Manager:
         slot.failures = 0
         slot.retry_at = None
         self._opened.append((slot, version))
+        if version.ended is not None:
+            version.ended.add_done_callback(lambda _ended: self._lose(slot, version))
         self._events.publish(
             ModelEvent(
                 slot.name,
@@ -249,18 +224,36 @@ class Manager:
             )
         )
 
-    def _fail(self, slot: Slot[Any], version: Version[Any], error: ModelError) -> None:
+    def _fail(
+        self, slot: Slot[Any], version: Version[Any], error: ModelError, what: str = "failed"
+    ) -> None:
         error.about(slot.name)
         if version.state is State.PENDING:
             version.move(State.LOADING)
         version.fail(error)
         slot.failures += 1
-        self._announce(slot, "failed", str(error))
-        if slot.declaration.when != "startup" and not self.is_stopping:
-            delay = back_off(slot.failures)
-            slot.retry_at = self.loop.time() + delay
-            if slot.declaration.when == "background":
-                self.loop.call_later(delay, self._retry, slot)
+        self._announce(slot, what, str(error))
+        if slot.declaration.when != "startup":
+            self._plan_retry(slot)
+
+    def _lose(self, slot: Slot[Any], version: Version[Any]) -> None:
+        """A resource ended although nobody closed it: it serves no longer, and is opened anew."""
+        if version.state is not State.READY:
+            return
+        self._opened = [entry for entry in self._opened if entry[1] is not version]
+        slot.current = None if slot.current is version else slot.current
+        error = LoaderFailedError(slot.name, "the resource ended by itself while it was in use")
+        self._fail(slot, version, error)
+        version.take()
+        self._plan_retry(slot, is_certain=True)
+
+    def _plan_retry(self, slot: Slot[Any], *, is_certain: bool = False) -> None:
+        if self.is_stopping:
+            return
+        delay = back_off(slot.failures)
+        slot.retry_at = self.loop.time() + delay
+        if is_certain or slot.declaration.when == "background":
+            slot.retry_timer = self.loop.call_later(delay, self._retry, slot)
 
     def _retry(self, slot: Slot[Any]) -> None:
         if not self.is_stopping and slot.current is None:

@@ -221,8 +221,8 @@ class _Lease(Generic[T]):
         return self._handle
 
     async def __aexit__(self, *_exc: object) -> None:
-        if self._handle is not None:
-            self._handle.release()
+        assert self._handle is not None
+        self._handle.release()
 
 
 @contextmanager

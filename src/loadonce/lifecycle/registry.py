@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, get_origin
 
 from typing_extensions import TypeVar
 
@@ -65,6 +66,12 @@ class Registry:
                         "another for the model"
                     )
                 cls._declared[name] = value
+        for name in _annotated_models(cls):
+            if name not in cls._declared:
+                raise ConfigurationError(
+                    f"{cls.__name__}.{name}: annotated as a Model, but not declared; write "
+                    f"`{name}: Model[...] = artifact(...)` (or table, or resource)"
+                )
 
     def __init__(self, root: Root = ".") -> None:
         self._root = root
@@ -237,6 +244,22 @@ class Registry:
                     "not declared above it in this registry"
                 )
         return [self._models[need.name].slot for need in origin.needs]
+
+
+def _annotated_models(registry: type[Registry]) -> list[str]:
+    """The names that the class annotates with Model[...], evaluated or as text."""
+    try:
+        annotations = inspect.get_annotations(registry)
+    except NameError:  # pragma: no cover - Python 3.14 evaluates names that only checkers know
+        return []
+    return [name for name, annotation in annotations.items() if _is_model(annotation)]
+
+
+def _is_model(annotation: object) -> bool:
+    if isinstance(annotation, str):
+        return annotation.startswith("Model[")
+    origin: object = get_origin(annotation)
+    return origin is Model
 
 
 R_co = TypeVar("R_co", bound=Registry, covariant=True)

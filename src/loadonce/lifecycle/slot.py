@@ -6,24 +6,31 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints
 
 from loadonce.errors import FailedError, LoadOnceError, NotReadyError, NotRunningError
 from loadonce.inference import Engine
 from loadonce.observe.statistics import CallStatistics
 
-from .declaration import Declaration
+from .declaration import Declaration, ResourceOrigin
 from .policy import ModelState
 from .version import State, Version
-
-if TYPE_CHECKING:
-    from .manager import Manager
 
 T = TypeVar("T")
 
 logger = logging.getLogger("loadonce")
 
 _SOON = 1.0  # seconds a client is told to wait for a model that is loading
+
+
+class Running(Protocol):
+    """What a slot and its handles ask of the manager that runs them."""
+
+    loop: asyncio.AbstractEventLoop
+    is_stopping: bool
+
+    async def ask_for(self, slot: Slot[Any]) -> None: ...
+    async def reload(self, slot: Slot[Any]) -> None: ...
 
 
 class Slot(Generic[T]):
@@ -45,19 +52,25 @@ class Slot(Generic[T]):
         self.needs = tuple(needs)
         self._registry = registry
         self.statistics = CallStatistics()
-        self.manager: Manager | None = None
+        self.manager: Running | None = None
         self.engine: Engine | None = None
         self.current: Version[T] | None = None
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it
         self.failures = 0
         self.retry_at: float | None = None
+        self.retry_timer: asyncio.TimerHandle | None = None
         self.has_been_asked_for = declaration.when != "first_use"
         self._number = 0
         self._overrides: list[Version[T]] = []
 
     def __repr__(self) -> str:
         return f"<Slot {self.registry_name}.{self.name} {self.state.name}>"
+
+    @property
+    def is_resource(self) -> bool:
+        """Whether it comes from a factory, not from an artifact."""
+        return isinstance(self.declaration.origin, ResourceOrigin)
 
     @property
     def serving(self) -> Version[T] | None:
@@ -134,7 +147,7 @@ class Slot(Generic[T]):
             return FailedError(self.name, "the model failed to load", retry_after=wait)
         return NotReadyError(self.name, f"the model is {self.state}", retry_after=_SOON)
 
-    def begin(self, manager: Manager) -> None:
+    def begin(self, manager: Running) -> None:
         """The registry starts: nothing of an earlier run counts, calls have an engine."""
         self.manager = manager
         self.latest = None
@@ -154,6 +167,9 @@ class Slot(Generic[T]):
 
     async def end(self) -> None:
         """The registry has stopped: refuse what still comes."""
+        if self.retry_timer is not None:
+            self.retry_timer.cancel()
+            self.retry_timer = None
         assert self.engine is not None
         await self.engine.close()
         self.engine = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -60,6 +61,7 @@ class Version(Generic[T]):
         self.bytes_on_disk = 0
         self.bytes_in_memory = 0
         self.libraries: dict[str, str] = {}
+        self.ended: asyncio.Task[None] | None = None  # of a resource: done once it has been left
         self.close: Callable[[], Awaitable[None]] = _nothing_to_close
         self._state = State.PENDING
         self._box: list[T] = []

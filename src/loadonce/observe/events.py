@@ -13,9 +13,9 @@ logger = logging.getLogger("loadonce")
 class ModelEvent:
     """One model changed.
 
-    `what` is "declared", "verifying", "loading", "warming", "ready", "failed", "draining" or
-    "unloaded"; `version` is the label that clients see ("" while unknown). Sizes are in bytes,
-    `seconds` is how long the whole load took.
+    `what` is "declared", "verifying", "loading", "warming", "ready", "failed", "cancelled",
+    "draining" or "unloaded"; `version` is the label that clients see ("" while unknown). Sizes are
+    in bytes, `seconds` is how long the whole load took.
     """
 
     model: str
@@ -65,6 +65,8 @@ def log_event(event: ModelEvent) -> None:
         log_fields(logging.INFO, "model ready", fields)
     elif event.what == "failed":
         log_fields(logging.ERROR, "model failed", fields | {"reason": _one_line(event.error)})
+    elif event.what == "cancelled":
+        log_fields(logging.INFO, "load cancelled", fields)
     elif event.what == "unloaded":
         log_fields(logging.INFO, "model unloaded", fields | {"version": event.version})
 
