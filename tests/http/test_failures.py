@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 
+from loadonce import ConfigurationError, artifact
 from loadonce.errors import BatchResultError
 from loadonce.http.failures import log_failure
 
 CANARY = "canary-4711"
+
+
+def fail_in_scikit_learn() -> None:
+    LogisticRegression().fit([1, 2], [0, 1])
 
 
 def raised(error: Exception) -> Exception:
@@ -90,6 +97,37 @@ def test_one_request_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.records) == 1
     assert "where=?" in caplog.text
     assert "route=(no route)" in caplog.text
+
+
+def test_it_is_named_where_in_the_apps_own_code_it_happened(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not where in a library (here scikit-learn, json and loadonce) that ended."""
+    here = fail_in_scikit_learn.__code__
+    with pytest.raises(ValueError, match="Expected 2D") as in_library:
+        fail_in_scikit_learn()
+    assert f"where={here.co_filename}:{here.co_firstlineno + 1}\n" in logged(
+        in_library.value, caplog
+    )
+    with pytest.raises(json.JSONDecodeError) as in_python:
+        json.loads("")
+    assert f"where={__file__}:" in logged(in_python.value, caplog)
+    with pytest.raises(ConfigurationError) as in_loadonce:
+        artifact("x.joblib", threads=0)
+    assert f"where={__file__}:" in logged(in_loadonce.value, caplog)
+
+
+def test_without_any_code_of_the_apps_the_innermost_place_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(json.JSONDecodeError) as caught:
+        json.loads("")
+    assert caught.value.__traceback__ is not None
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)
+    assert f"where={json.decoder.__file__}:" in logged(error, caplog)
+    with pytest.raises(KeyError) as generated:
+        exec(compile("raise KeyError", "<string>", "exec"))
+    assert f"where={__file__}:" in logged(generated.value, caplog)
 
 
 def test_structured_logs_get_the_way_it_came_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,9 +7,12 @@ so only its type and where it was raised are logged, unless the logger is set to
 from __future__ import annotations
 
 import logging
+import sysconfig
 import traceback
 import uuid
 from collections.abc import Iterator, MutableMapping
+from functools import cache, lru_cache
+from pathlib import Path, PurePath
 from typing import Any
 
 from loadonce.errors import LoadOnceError
@@ -21,6 +24,7 @@ logger = logging.getLogger("loadonce.http")
 _LOGGED = "loadonce.failure"
 _MOST_FRAMES = 20
 _MOST_CAUSES = 5
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 class RequestFailedError(LoadOnceError):
@@ -95,5 +99,27 @@ def _frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def _where(error: BaseException) -> str:
-    frames = _frames(error)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+    """The innermost line of the app's own code; of any code where there is none of the app's."""
+    found = "?"
+    is_own = False
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        path = frame.f_code.co_filename
+        if _is_apps_own(path) or not is_own:
+            found = f"{path}:{line}"
+        is_own = is_own or _is_apps_own(path)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _is_apps_own(path: str) -> bool:
+    """Whether a file is neither installed nor Python's own nor loadonce's."""
+    if path.startswith("<") or not _INSTALLED.isdisjoint(PurePath(path).parts):
+        return False
+    return not any(PurePath(path).is_relative_to(root) for root in _roots())
+
+
+@cache
+def _roots() -> tuple[Path, ...]:
+    """Where Python's standard library and loadonce lie."""
+    paths = sysconfig.get_paths()
+    return Path(paths["stdlib"]), Path(paths["platstdlib"]), Path(__file__).parents[1]
