@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from loadonce.artifacts.entry import LOCK_NAME, Golden, LockEntry
 from loadonce.artifacts.libraries import check_libraries, installed_versions
-from loadonce.artifacts.lock import LOCK_NAME, Golden, LockEntry, LockFile
+from loadonce.artifacts.lock import LockFile
 from loadonce.artifacts.reading import measure, read_verified, walk_files
 from loadonce.artifacts.source import Source
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 
-from loadonce.artifacts.lock import LockEntry
+from loadonce.artifacts.entry import LockEntry
 from loadonce.errors import IncompatibleLibraryError
 
 # One library, several distributions: the lock names the first, any of them will do.

@@ -9,59 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from loadonce.artifacts.entry import LOCK_NAME, LockEntry
+from loadonce.artifacts.locktext import parse, render
+from loadonce.artifacts.opening import read_small_file
 from loadonce.errors import LockFileError
 
-LOCK_NAME = "models.lock"
 MAX_LOCK_BYTES = 16 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """One example with its expected output, checked after every load.
-
-    Args:
-        method: what is called on the loaded object, e.g. "predict_proba".
-        input: its argument, as a JSON value.
-        output: what must come out, as a JSON value.
-        rtol: relative tolerance for numbers.
-        atol: absolute tolerance for numbers.
-    """
-
-    method: str
-    input: object
-    output: object
-    rtol: float = 1e-6
-    atol: float = 1e-8
-
-
-@dataclass(frozen=True, slots=True)
-class LockEntry:
-    """What is known about one trusted file.
-
-    Args:
-        path: relative to the root, with forward slashes.
-        size: in bytes.
-        sha256: 64 lower-case hex digits.
-        format: the name of the loader that reads it.
-        libraries: distribution name to the version that was installed when it was locked.
-        globals: what a pickle may import: "module.Name", or "module:Outer.Inner" for dotted names.
-        version: a declared label; clients see the first 12 digits of the digest otherwise.
-        golden: an example that must come out the same.
-    """
-
-    path: str
-    size: int
-    sha256: str
-    format: str
-    libraries: Mapping[str, str] = field(default_factory=dict[str, str])
-    globals: tuple[str, ...] = ()
-    version: str | None = None
-    golden: Golden | None = None
-
-    @property
-    def label(self) -> str:
-        """The version clients see: the declared one, or the first 12 hex digits of the digest."""
-        return self.version or self.sha256[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +26,6 @@ class LockFile:
     @classmethod
     def read(cls, root: Path) -> LockFile:
         """Read `root/models.lock`. Raises LockFileError when it is missing or malformed."""
-        from loadonce.artifacts.locktext import parse
-
         return cls(MappingProxyType(parse(_read_text(root))))
 
     def write(self, root: Path) -> None:
@@ -82,8 +33,6 @@ class LockFile:
 
         Raises LockFileError when it cannot be written; the old one is then intact.
         """
-        from loadonce.artifacts.locktext import render
-
         content = render(self.entries).encode()
         temporary = root / f".{LOCK_NAME}.{secrets.token_hex(8)}"
         try:
@@ -113,8 +62,6 @@ class LockFile:
 
 
 def _read_text(root: Path) -> str:
-    from loadonce.artifacts.opening import read_small_file
-
     try:
         content = read_small_file(root, LOCK_NAME, MAX_LOCK_BYTES)
         return content.decode()

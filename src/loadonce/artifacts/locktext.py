@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 
-from loadonce.artifacts.lock import LOCK_NAME, Golden, LockEntry
+from loadonce.artifacts.entry import LOCK_NAME, Golden, LockEntry
 from loadonce.artifacts.names import problem_with
 from loadonce.errors import ConfigurationError, LockFileError
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loadonce.artifacts.buffer import SealedBuffer
-from loadonce.artifacts.lock import LOCK_NAME, LockEntry, LockFile
+from loadonce.artifacts.entry import LOCK_NAME, LockEntry
+from loadonce.artifacts.lock import LockFile
 from loadonce.artifacts.names import problem_with
 from loadonce.artifacts.opening import RefusedError, list_beneath, open_beneath
 from loadonce.artifacts.source import Source

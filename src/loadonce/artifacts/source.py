@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import BinaryIO, cast
 
 from loadonce.artifacts.buffer import SealedBuffer
-from loadonce.artifacts.lock import LockEntry
+from loadonce.artifacts.entry import LockEntry
 from loadonce.artifacts.reader import Reader
 
 
