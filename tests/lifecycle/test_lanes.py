@@ -242,7 +242,8 @@ async def test_a_start_cancelled_at_the_second_registry_closes_the_first(
     gated.gate.set()  # and both can start again
     async with pair.lifespan(), pair.second.b.lease() as handle:
         assert handle.value == "B"
-    assert pair.closed == ["A", "B", "A"]
+    assert pair.closed.count("A") == 2
+    assert "B" in pair.closed
 
 
 async def test_a_start_of_two_registries_that_nobody_cancels_succeeds(
