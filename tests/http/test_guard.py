@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: FastAPI has to see the routes' local types.
 
+import gzip
 import json
 import math
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from fastapi import (
     WebSocket,
 )
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 from starlette.requests import ClientDisconnect
@@ -314,6 +316,64 @@ def test_other_bodies_pass_untouched(client: TestClient, kind: str) -> None:
 
 def test_uploads_pass_untouched(client: TestClient) -> None:
     assert client.post("/upload", files={"file": b"NaN\xff"}).json() == 4
+
+
+@pytest.mark.parametrize("coding", ["gzip", "identity, BR", "x-unheard-of"])
+async def test_a_compressed_body_that_nobody_decodes_is_refused_unread(coding: str) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        pytest.fail("was read")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = _scope("http", "/typed", JSON | {"content-encoding": coding}) | {"method": "POST"}
+    await make_app()(scope, receive, send)
+    assert sent[0]["status"] == 415
+    assert (b"accept-encoding", b"identity") in sent[0]["headers"]
+    document = json.loads(sent[1]["body"])
+    assert document["type"] == "urn:problem-type:loadonce:content-encoding"
+    assert "without Content-Encoding" in document["detail"]
+    assert coding not in document["detail"]
+
+
+def test_a_body_that_is_not_compressed_after_all_is_taken(client: TestClient) -> None:
+    for coding in ("identity", "", "Identity, identity"):
+        headers = JSON | {"content-encoding": coding}
+        assert client.post("/typed", content=b'{"Glucose": 1}', headers=headers).json() == 1
+        problem(client.post("/typed", content=b'{"Glucose": NaN}', headers=headers), 422)
+
+
+def test_a_compressed_body_that_the_app_decodes_passes(client: TestClient) -> None:
+    """A handler that reads it by itself, and a route class as FastAPI's documentation has it."""
+
+    class Decoding(Request):
+        async def body(self) -> bytes:
+            return gzip.decompress(await super().body())
+
+    class DecodingRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Any]:
+            handle = super().get_route_handler()
+
+            async def decode(request: Request) -> Response:
+                return await handle(Decoding(request.scope, request.receive))
+
+            return decode
+
+    app = FastAPI()
+    router = APIRouter(route_class=DecodingRoute)
+
+    @router.post("/sum")
+    async def total(values: list[int]) -> int:
+        return sum(values)
+
+    app.include_router(router)
+    install(app)
+    body = gzip.compress(b"[1, 2]")
+    headers = JSON | {"content-encoding": "gzip"}
+    assert TestClient(app).post("/sum", content=body, headers=headers).json() == 3
+    assert client.post("/size", content=body, headers=headers).json() == len(body)
 
 
 async def test_chunks_of_a_large_body_that_a_handler_reads_itself_pass_as_they_come() -> None:

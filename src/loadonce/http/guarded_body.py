@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from fastapi.routing import APIRoute
+
 from .bodies import Finding, doubt_about_text, inspect, is_suspicious, is_too_deep, non_finite
-from .problems import Problem
+from .problems import UNSUPPORTED_MEDIA_TYPE, Problem
 from .validation import entry, not_json, unprocessable
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ class GuardedBody:
         self._allow_non_finite = allow_non_finite
         self._chunks: list[bytes] = []
         self._held = 0
-        self._is_done = False
+        self._is_encoded = _is_encoded(scope)
+        self._is_done = self._is_encoded  # nothing to look at
         self._body: bytes | None = None
         self._doubts: tuple[Finding, ...] = ()
 
@@ -47,8 +50,10 @@ class GuardedBody:
         """The next message.
 
         Raises:
-            Problem: the body is complete, and refused.
+            Problem: the body is complete, and refused; or it is compressed, and not even read.
         """
+        if self._is_encoded and self._is_decoded_by_nobody():
+            raise _encoded()
         message = await self._receive()
         if self._is_done or message["type"] != "http.request":
             return message
@@ -88,6 +93,11 @@ class GuardedBody:
         """By FastAPI, or, before the route is known, by a middleware, whole."""
         return "route" not in self._scope or _body_field(self._scope) is not None
 
+    def _is_decoded_by_nobody(self) -> bool:
+        """FastAPI parses it as it comes; a route of a class of the app's own may decode it."""
+        own = getattr(type(self._scope.get("route")), "get_route_handler", None)
+        return own is APIRoute.get_route_handler and _body_field(self._scope) is not None
+
     def _look(self, body: bytes) -> None:
         if is_too_deep(body):
             raise not_json("The body is nested too deeply.")
@@ -122,6 +132,27 @@ def sends_json(scope: Scope) -> bool:
         if name == b"content-type":
             return _JSON.match(value) is not None
     return scope["method"] not in _WITHOUT_BODY
+
+
+def _is_encoded(scope: Scope) -> bool:
+    """Whether the body is compressed, as its header says."""
+    return any(
+        coding.strip().lower() not in (b"", b"identity")
+        for name, value in scope["headers"]
+        if name == b"content-encoding"
+        for coding in value.split(b",")
+    )
+
+
+def _encoded() -> Problem:
+    return Problem(
+        UNSUPPORTED_MEDIA_TYPE,
+        "Content-Encoding not supported",
+        "This route takes bodies as they are: send it without compression and without "
+        "Content-Encoding.",
+        code="loadonce:content-encoding",
+        headers={"Accept-Encoding": "identity"},  # RFC 9110, 15.5.16
+    )
 
 
 def refusal_of(findings: Sequence[Finding]) -> Problem:
