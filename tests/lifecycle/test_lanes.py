@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from loadonce import (
 pytestmark = pytest.mark.anyio
 
 Locked = Callable[..., Path]
-Write = Callable[..., Path]
+Write = Callable[[dict[str, int]], Awaitable[Path]]
 
 # `meet` ends well only while as many read at the same time as the barrier wants; `note` tells
 # whether anybody else was reading.
@@ -85,15 +85,18 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[fl
 
 @pytest.fixture
 def root(tmp_path: Path) -> Write:
-    """`root({"a.holds": 10})` makes a locked directory of files with these sizes."""
+    """`await root({"a.holds": 10})` makes a locked directory of files with these sizes."""
 
-    def write(sizes: dict[str, int]) -> Path:
+    def lock(sizes: dict[str, int]) -> Path:
         directory = tmp_path / "models"
         directory.mkdir()
         for name, size in sizes.items():
             (directory / name).write_bytes(b"x" * size)
         lock_directory(directory)
         return directory
+
+    async def write(sizes: dict[str, int]) -> Path:
+        return await asyncio.to_thread(lock, sizes)
 
     return write
 
@@ -114,7 +117,7 @@ async def test_loaders_that_release_the_interpreter_lock_load_beside_others(
     third_party: Callable[[float], Any], root: Write, names: tuple[str, str]
 ) -> None:
     third_party(10)
-    async with two(*names)(root=root(dict.fromkeys(names, 10))).running():
+    async with two(*names)(root=await root(dict.fromkeys(names, 10))).running():
         pass  # both met
 
 
@@ -124,7 +127,7 @@ async def test_loaders_that_hold_the_interpreter_lock_never_meet(
     third_party(0.3)
     names = ("a.holds", "b.holds")
     with pytest.raises(StartupError, match="BrokenBarrierError"):
-        async with two(*names)(root=root(dict.fromkeys(names, 10))).running():
+        async with two(*names)(root=await root(dict.fromkeys(names, 10))).running():
             raise AssertionError("unreachable")
 
 
@@ -138,7 +141,7 @@ async def test_one_file_whose_loader_holds_the_lock_keeps_the_whole_model_in_its
         other: Model[str] = artifact("c.holds")
 
     with pytest.raises(StartupError, match="BrokenBarrierError"):
-        async with Mixed(root=root({"a.noted": 9, "b.frees": 9, "c.holds": 9})).running():
+        async with Mixed(root=await root({"a.noted": 9, "b.frees": 9, "c.holds": 9})).running():
             raise AssertionError("unreachable")
     assert module.order == ["a.noted"]
 
@@ -149,7 +152,7 @@ async def test_those_that_hold_the_lock_load_one_at_a_time_the_largest_first(
 ) -> None:
     module = third_party(10)
     sizes = {"small": 10, "middle": 1000, "big": 100_000}
-    directory = root({f"{name}.noted": size for name, size in sizes.items()})
+    directory = await root({f"{name}.noted": size for name, size in sizes.items()})
     first, second, third = (f"{name}.noted" for name in declared.split())
 
     class Three(Registry):
