@@ -37,8 +37,9 @@ def clone(tmp_path: Path) -> Path:
         shutil.copy(REPOSITORY / path, tmp_path / path)
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    (programs / "python").write_text(PYTHON)
-    (programs / "python").chmod(0o755)
+    for name in ("python", "pip"):  # without either it would count as interrupted, and be replaced
+        (programs / name).write_text(PYTHON)
+        (programs / name).chmod(0o755)
     (programs / "loadonce").symlink_to(Path(sys.executable).with_name("loadonce"))
     return tmp_path
 
