@@ -12,7 +12,8 @@ LoadOnceError
 │   │   ├── ArtifactNotLockedError     not in the lock file
 │   │   ├── LockFileError              the lock file itself is missing, unreadable or malformed
 │   │   ├── UntrustedGlobalError       a pickle asks for a global that is not locked
-│   │   └── IncompatibleLibraryError   made by another major or minor version of a library
+│   │   ├── IncompatibleLibraryError   made by another major or minor version of a library
+│   │   └── LockRefusedError           several files may not be locked; holds why for each
 │   ├── LoadError             turning verified bytes into an object
 │   │   ├── UnknownFormatError         no loader for that suffix or format
 │   │   ├── MissingExtraError          the loader's library is not installed
@@ -102,10 +103,10 @@ class ModelError(LoadOnceError):
     def told_of(self, models: Sequence[str]) -> str:
         """The whole message, about one model or about several that failed for this one reason."""
         names = ", ".join(f"'{model}'" for model in models)
-        head = f"model{'s' if len(models) > 1 else ''} {names}" if models else "artifact"
-        if self.path:
+        head = f"model{'s' if len(models) > 1 else ''} {names}" if models else self.path
+        if models and self.path:
             head += f" ({self.path})"
-        lines = [f"{head}: {self.problem}"]
+        lines = [f"{head or 'artifact'}: {self.problem}"]
         lines += [
             f"  {label}: {text}"
             for label, text in (
@@ -148,6 +149,22 @@ class UntrustedGlobalError(ArtifactError):
 
 class IncompatibleLibraryError(ArtifactError):
     """The artifact was made by another major or minor version of a library."""
+
+
+class LockRefusedError(ArtifactError):
+    """Several files may not be locked, so none was.
+
+    Args:
+        failures: why not, for each of the files.
+    """
+
+    def __init__(self, failures: Sequence[ModelError]) -> None:
+        self.failures = tuple(failures)
+        super().__init__("", f"{len(failures)} files may not be locked")
+
+    def told_of(self, models: Sequence[str]) -> str:
+        """The whole message: one after the other."""
+        return "\n".join([f"{self.problem}, so nothing was written", *map(str, self.failures)])
 
 
 class LoadError(ModelError):

@@ -72,7 +72,7 @@ def test_a_truncated_file_is_refused_naming_both_sizes(root: Any, size: int) -> 
     lock = root.lock("a.bin")
     file.write_bytes(CONTENT[:size])
     message = refusal(root.path, "a.bin", lock)
-    assert "(a.bin): differs from models.lock" in message
+    assert "a.bin: differs from models.lock" in message
     assert f"expected: sha256 {hashlib.sha256(CONTENT).hexdigest()[:12]}, 5000 bytes" in message
     assert f"found: {size} bytes" in message
     assert "to do: restore the file, or run `loadonce lock DIR` if you meant to" in message
@@ -148,7 +148,7 @@ def test_what_is_not_a_plain_file_is_refused_at_once(
     make(file)
     message = refusal(root.path, "a.bin", lock)
     assert words in message
-    assert "(a.bin)" in message
+    assert message.startswith("a.bin: ")
 
 
 @pytest.mark.parametrize(
@@ -293,10 +293,10 @@ def test_a_directory_is_its_locked_files_and_no_others(root: Any) -> None:
     assert source.size == sum(file.size for file in source.files.values())
     source.close()
     root.write("net/extra")
-    assert "(net/extra): not in models.lock" in refusal(root.path, "net", lock)
+    assert "net/extra: not in models.lock" in refusal(root.path, "net", lock)
     (root.path / "net/extra").unlink()
     (root.path / "net/x/weights.bin").unlink()
-    assert "(net/x/weights.bin): nothing exists" in refusal(root.path, "net", lock)
+    assert "net/x/weights.bin: nothing exists" in refusal(root.path, "net", lock)
 
 
 def test_several_files_are_one_artifact(root: Any) -> None:

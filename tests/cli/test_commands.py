@@ -207,6 +207,19 @@ def test_lock_shows_what_pickles_may_use(run: Run, tmp_path: Path) -> None:
     assert "may use argparse.Namespace" in done.stdout
 
 
+def test_lock_names_every_file_that_it_refuses(run: Run, tmp_path: Path) -> None:
+    for name in ("x.pkl", "y.pkl"):
+        (tmp_path / name).write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    refused = run("lock", ".")
+    assert refused.returncode == 1
+    first, *others = refused.stderr.splitlines()
+    assert first == "error: 2 files may not be locked, so nothing was written"
+    assert others[0].startswith("x.pkl: ")
+    assert any(line.startswith("y.pkl: ") for line in others)
+    (tmp_path / "y.pkl").unlink()
+    assert run("lock", ".").stderr.startswith("error: x.pkl: ")
+
+
 def test_lock_takes_formats_and_golden_examples(run: Run, tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()

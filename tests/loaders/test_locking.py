@@ -20,6 +20,7 @@ from loadonce.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
     LockFileError,
+    LockRefusedError,
     MissingExtraError,
     UnknownFormatError,
     UntrustedGlobalError,
@@ -117,7 +118,7 @@ def test_golden_examples_are_written_down(filled: Any) -> None:
     golden = Golden("predict", [[1]], [1])
     lock_directory(filled.root, golden={"m.joblib": golden})
     assert LockFile.read(filled.root).entries["m.joblib"].golden == golden
-    with pytest.raises(ArtifactNotFoundError, match=r"\(x.joblib\): a golden example"):
+    with pytest.raises(ArtifactNotFoundError, match=r"^x.joblib: a golden example"):
         lock_directory(filled.root, golden={"x.joblib": golden})
 
 
@@ -125,12 +126,30 @@ def test_what_may_not_be_locked_leaves_the_old_lock_file(filled: Any) -> None:
     lock_directory(filled.root)
     before = (filled.root / LOCK_NAME).read_bytes()
     filled.put("evil.pkl", b"cos\nsystem\n(S'false'\ntR.")
-    with pytest.raises(UntrustedGlobalError, match=r"\(evil.pkl\)"):
+    with pytest.raises(UntrustedGlobalError, match=r"^evil.pkl: "):
         lock_directory(filled.root)
     filled.put("evil.pkl", b"not a pickle")
     with pytest.raises(ArtifactUnreadableError, match="not a readable pickle"):
         lock_directory(filled.root)
     assert (filled.root / LOCK_NAME).read_bytes() == before
+
+
+def test_every_file_that_may_not_be_locked_is_told_of(filled: Any) -> None:
+    filled.put("a.pkl", b"cos\nsystem\n(S'false'\ntR.")
+    filled.put("z.pkl", b"not a pickle")
+    with pytest.raises(LockRefusedError) as caught:
+        lock_directory(filled.root, golden={"a.pkl": Golden("predict", [[1]], [1])})
+    assert [type(each) for each in caught.value.failures] == [
+        UntrustedGlobalError,
+        ArtifactUnreadableError,
+    ]
+    lines = str(caught.value).split("\n")
+    assert lines[0] == "2 files may not be locked, so nothing was written"
+    assert [line.partition(":")[0] for line in lines if line.startswith(("a.", "z."))] == [
+        "a.pkl",
+        "z.pkl",
+    ]
+    assert not (filled.root / LOCK_NAME).exists()
 
 
 def test_streams_that_are_never_read_are_never_locked(shelf: Any) -> None:

@@ -17,7 +17,12 @@ from loadonce.artifacts import (
     measure,
     walk_files,
 )
-from loadonce.errors import ArtifactNotFoundError, ArtifactUnreadableError
+from loadonce.errors import (
+    ArtifactNotFoundError,
+    ArtifactUnreadableError,
+    LockRefusedError,
+    ModelError,
+)
 from loadonce.loaders.base import Loader, no_globals
 from loadonce.loaders.policy import require_trusted
 from loadonce.loaders.table import find, find_any
@@ -85,6 +90,8 @@ def lock_directory(
         write: false to report only what would change.
 
     Raises:
+        LockRefusedError: several files are refused, each for one of the reasons below; a single one
+            is raised as it is.
         ArtifactNotFoundError: a golden example for a file that is not there.
         UntrustedGlobalError: a pickle uses globals that are neither built in nor allowed.
         ArtifactUnreadableError: a file cannot be read, or is no pickle although its suffix says so.
@@ -94,10 +101,7 @@ def lock_directory(
     """
     root = Path(root)
     before = LockFile.read(root) if (root / LOCK_NAME).exists() else LockFile()
-    allowed = frozenset(allow)
-    entries: dict[str, LockEntry] = {}
-    for path in _artifacts_among(walk_files(root)):
-        entries[path] = _lock_one(root, path, allowed, formats or {}, before.entries.get(path))
+    entries = _lock_all(root, frozenset(allow), formats or {}, before.entries)
     for path, example in (golden or {}).items():
         if path not in entries:
             raise ArtifactNotFoundError(
@@ -109,6 +113,27 @@ def lock_directory(
     if write and not (report.is_unchanged and (root / LOCK_NAME).exists()):
         after.write(root)
     return report
+
+
+def _lock_all(
+    root: Path,
+    allow: Collection[str],
+    formats: Mapping[str, str],
+    before: Mapping[str, LockEntry],
+) -> dict[str, LockEntry]:
+    """The entry of every artifact below `root`; all that are refused are told of together."""
+    entries: dict[str, LockEntry] = {}
+    refused: list[ModelError] = []
+    for path in _artifacts_among(walk_files(root)):
+        try:
+            entries[path] = _lock_one(root, path, allow, formats, before.get(path))
+        except ModelError as error:
+            refused.append(error.about("", path))
+    if len(refused) > 1:
+        raise LockRefusedError(refused)
+    if refused:
+        raise refused[0]
+    return entries
 
 
 def _artifacts_among(paths: Sequence[str]) -> list[str]:
