@@ -23,7 +23,9 @@ def check(
     factory: Factory = False,
     app_dir: AppDir = Path("."),
     as_json: Json = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors too.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Warnings are errors too; notes are not.")
+    ] = False,
 ) -> None:
     """Check an app without running it: artifacts, types, handlers, wiring.
 

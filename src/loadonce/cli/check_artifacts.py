@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_origin, get_type_hints
 
 from loadonce.artifacts import LockEntry, LockFile, Source, check_libraries, read_verified
-from loadonce.errors import LoadOnceError, ModelError
+from loadonce.errors import ArtifactNotFoundError, LoadOnceError, ModelError
 from loadonce.lifecycle.declaration import ArtifactOrigin
 from loadonce.lifecycle.locking import resolve_root
 from loadonce.lifecycle.model import Model
@@ -64,7 +64,8 @@ def _check_model(
         root = registry.root if origin.root is None else resolve_root(origin.root)
         source = read_verified(root, origin.path, LockFile.read(root))
     except Exception as error:
-        yield _failure(fatal, subject, model, error)
+        is_left_out = fatal == "warning" and isinstance(error, ArtifactNotFoundError)
+        yield _failure("note" if is_left_out else fatal, subject, model, error)
         return
     try:
         yield from _check_source(fatal, subject, model, source, allow_version_mismatch)

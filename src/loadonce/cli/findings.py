@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from rich.console import Console
 
-Level = Literal["ok", "warning", "error"]
+Level = Literal["ok", "note", "warning", "error"]
 
-_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]⚠[/]", "error": "[red]✗[/]"}
+_MARKS = {
+    "ok": "[green]✓[/]",
+    "note": "[blue]i[/]",
+    "warning": "[yellow]⚠[/]",
+    "error": "[red]✗[/]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,7 @@ class Finding:
     """One thing that was looked at.
 
     Attributes:
-        level: whether it is as it should be.
+        level: whether it is as it should be; a note is worth knowing and nothing to repair.
         subject: what was looked at: a model, a route, the app.
         text: what was found, in one or more lines.
         hint: what to do about it.
@@ -67,6 +72,7 @@ def show(console: Console, findings: Sequence[Finding]) -> None:
     counts = {level: sum(finding.level == level for finding in findings) for level in _MARKS}
     totals = [
         f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}"
-        for level in ("warning", "error")
+        for level in ("note", "warning", "error")
+        if counts[level] or level != "note"
     ]
     console.print(f"\n{counts['ok']} in order, {', '.join(totals)}")
