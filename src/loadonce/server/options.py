@@ -68,11 +68,6 @@ class ServeOptions:
             raise ConfigurationError("TLS needs --ssl-certfile (and --ssl-keyfile)")
 
     @property
-    def is_debug(self) -> bool:
-        """Whether tracebacks and exceptions' texts may be shown."""
-        return self.shows_errors or self.log_level == "debug"
-
-    @property
     def scheme(self) -> str:
         """ "https" with a certificate, else "http"."""
         return "https" if self.ssl_certfile is not None else "http"
