@@ -86,7 +86,7 @@ def test_a_long_story_is_cut(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_errors_of_loadonce_speak_for_themselves(caplog: pytest.LogCaptureFixture) -> None:
-    text = logged(BatchResultError("heart", "risks", 2, 3), caplog)
+    text = logged(BatchResultError("heart", "risks", 2, "3 results"), caplog)
     assert "loadonce.errors.BatchResultError: model 'heart': batch function 'risks'" in text
 
 
