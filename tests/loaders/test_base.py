@@ -61,7 +61,7 @@ def test_what_reading_raises_is_translated_and_chained(source: Source) -> None:
         raise KeyError("inside")
 
     with pytest.raises(
-        LoaderFailedError, match=r"\(a.txt\): the bad loader failed: KeyError"
+        LoaderFailedError, match=r"a\.txt: the bad loader failed: KeyError"
     ) as caught:
         Loader(name="bad", read=fail).load(source)
     assert isinstance(caught.value.__cause__, KeyError)
