@@ -1,10 +1,11 @@
 """Dark and light, phone and paper, contrast, and the disclaimer that is always there."""
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .web import Web
 
@@ -105,6 +106,31 @@ def test_nothing_is_wider_than_a_phone(new_web: Callable[..., Web], name: str) -
     for width in (360, 320):
         web.page.set_viewport_size({"width": width, "height": PHONE["height"]})
         assert web.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("state", ["Asking", "state unknown", "9 of 10 ready"])
+def test_what_is_said_of_the_models_fits_a_phone(new_web: Callable[..., Web], state: str) -> None:
+    """While the models are asked for, when that failed, and while one is loading."""
+    web = new_web(viewport={"width": 320, "height": PHONE["height"]}, has_touch=True)
+    web.allow_unavailable()
+    held: list[Route] = []
+
+    def answer(route: Route) -> None:
+        if state == "Asking":
+            held.append(route)
+        elif state == "state unknown":
+            route.fulfill(status=503, content_type="application/json", body="{}")
+        else:
+            body = route.fetch().json()
+            body["data"]["models"][0]["state"] = "loading"
+            route.fulfill(status=200, content_type="application/json", body=json.dumps(body))
+
+    web.page.route("**/api/v1/models", answer)
+    web.open("models")
+    expect(web.page.locator("#models-state")).to_have_text(state, use_inner_text=True)
+    assert web.page.evaluate("document.documentElement.scrollWidth") == 320
+    for route in held:
+        route.continue_()
 
 
 def test_on_a_phone_the_navigation_opens_and_closes(new_web: Callable[..., Web]) -> None:

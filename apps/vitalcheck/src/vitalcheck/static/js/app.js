@@ -90,7 +90,7 @@ function showStates() {
   summary.className = `badge badge--${isWhole ? "ready" : all.length ? "loading" : "unknown"}`;
   put(summary, all.length
     ? el("span", {}, `${ready} of ${all.length} `, el("span", { class: "top__words" }, "models "), "ready")
-    : el("span", {}, "Models’ state unknown"));
+    : el("span", {}, el("span", { class: "top__words" }, "Models’ "), "state unknown"));
   for (const mark of nav.querySelectorAll("[data-nav-models]")) {
     const waiting = mark.dataset.navModels.split(" ").filter((name) => name && !["ready", "unknown"].includes(states.stateOf(name)));
     put(mark, waiting.length > 0 && hidden(` (${states.stateOf(waiting[0])})`));
