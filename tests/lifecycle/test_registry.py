@@ -33,6 +33,7 @@ from loadonce import (
 )
 from loadonce.lifecycle.declaration import When
 from loadonce.observe.memory import resident_bytes
+from loadonce.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -652,20 +653,28 @@ async def test_reload_brings_up_a_model_that_had_failed(locked: Locked) -> None:
         assert not models.readiness().is_degraded
 
 
-async def test_a_retry_that_comes_after_a_reload_does_nothing(
-    locked: Locked, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("reload", [True, False])
+def test_a_retry_that_comes_after_a_reload_does_nothing(locked: Locked, reload: bool) -> None:
     class Late(Registry):
         late: Model[str] = artifact("a.bin", loader=text, when="background")
 
-    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: 0.1)
     models = Late(root=locked(b="B"))
-    async with models.running():
-        await _until(lambda: models.late.state is State.FAILED)
-        locked(a="A")
-        await models.late.reload()
-        await asyncio.sleep(0.15)
-        assert log == ["load a.bin"]
+
+    async def main() -> None:
+        async with models.running():
+            await _until(lambda: models.late.state is State.FAILED)
+            locked(a="A")
+            timer = models.late.slot.retry_timer
+            assert timer is not None
+            assert timer.when() > asyncio.get_running_loop().time()
+            if reload:
+                await models.late.reload()
+                assert log == ["load a.bin"]
+            await asyncio.sleep(timer.when() + 1 - asyncio.get_running_loop().time())
+            await _until(lambda: models.late.state is State.READY)  # the control: by the retry
+            assert log == ["load a.bin"]
+
+    FakeClock().run(main())
 
 
 class Cycle:

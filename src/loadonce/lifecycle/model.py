@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Concatenate, Generic, ParamSpec, TypeVar
@@ -11,6 +11,7 @@ from loadonce.errors import ConfigurationError
 from loadonce.observe.statistics import StatisticsSnapshot
 
 from .declaration import ArtifactOrigin, Declaration
+from .dependency import Connection, ConnectionSignature, at_exit_of
 from .handle import Handle, run_on_loop
 from .slot import Slot
 from .version import State
@@ -73,13 +74,14 @@ class Model(Generic[T]):
         shown = self._slot.serving or self._slot.latest
         return f"<Model {self.name} {shown!r}>" if shown else f"<Model {self.name} PENDING>"
 
-    async def __call__(self) -> AsyncIterator[Handle[T]]:
+    __signature__ = ConnectionSignature()
+
+    async def __call__(self, connection: Connection) -> Handle[T]:
         """The FastAPI dependency: a handle whose lease ends when the response has been sent."""
+        at_exit = at_exit_of(connection)
         handle = await self._lease()
-        try:
-            yield handle
-        finally:
-            handle.release()
+        at_exit(handle.release)
+        return handle
 
     @property
     def raw(self) -> Raw[T]:
@@ -205,10 +207,11 @@ class Raw(Generic[T]):
     def __repr__(self) -> str:
         return f"<Raw {self.model!r}>"
 
-    async def __call__(self) -> AsyncIterator[T]:
+    __signature__ = ConnectionSignature()
+
+    async def __call__(self, connection: Connection) -> T:
         """The FastAPI dependency."""
-        async with self.model.lease() as handle:
-            yield handle.value
+        return (await self.model(connection)).value
 
 
 class _Lease(Generic[T]):

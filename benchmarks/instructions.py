@@ -1,0 +1,221 @@
+"""What each step of a request costs, in instructions of the processor: steady where times are not.
+
+    python benchmarks/instructions.py            # all steps, as a Markdown table
+    python benchmarks/instructions.py batch run  # some
+
+Each step runs under valgrind twice, a few times and many times; the difference is the step's own
+cost, without start-up. Instructions inside the kernel are not counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+FEW, MANY = 300, 1300
+
+Step = Callable[[], Awaitable[object]]
+
+
+def total(number: float) -> float:
+    return number + 1.0
+
+
+def totals(_model: Callable[[float], float], items: list[float]) -> list[float]:
+    return [item + 1.0 for item in items]
+
+
+def call(model: Callable[[float], float], item: float) -> float:
+    return model(item)
+
+
+async def bare() -> AsyncIterator[Step]:
+    """an awaited function that calls the batch function itself"""
+
+    async def step() -> object:
+        return totals(total, [1.0])[0]
+
+    yield step
+
+
+async def run() -> AsyncIterator[Step]:
+    """`await handle.run(function, item)`, inline"""
+    async with _models().loaded() as models, models.model.lease() as handle:
+
+        async def step() -> object:
+            return await handle.run(call, 1.0)
+
+        yield step
+
+
+async def batch() -> AsyncIterator[Step]:
+    """`await handle.batch(function, item)`, inline"""
+    async with _models().loaded() as models, models.model.lease() as handle:
+
+        async def step() -> object:
+            return await handle.batch(totals, 1.0)
+
+        yield step
+
+
+async def auto() -> AsyncIterator[Step]:
+    """the same with `placement="auto"`, once it has moved to the loop"""
+    async with _models("auto").loaded() as models, models.model.lease() as handle:
+
+        async def step() -> object:
+            return await handle.batch(totals, 1.0)
+
+        for _ in range(100):
+            await step()
+        yield step
+
+
+async def echo() -> AsyncIterator[Step]:
+    """FastAPI's own empty reply: one float in, one out"""
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def get(item: float) -> float:
+        return item
+
+    yield _request(app)
+
+
+async def lease() -> AsyncIterator[Step]:
+    """the same with `Depends(models.model)`"""
+    from fastapi import Depends, FastAPI
+
+    async with _models().loaded() as models:
+        app = FastAPI()
+
+        @app.get("/")
+        async def get(item: float, model: Annotated[Any, Depends(models.model)]) -> float:
+            return item
+
+        yield _request(app)
+
+
+async def yielding() -> AsyncIterator[Step]:
+    """the same with a dependency that yields, for comparison"""
+    from fastapi import Depends, FastAPI
+
+    async def dependency() -> AsyncIterator[float]:
+        yield 1.0
+
+    app = FastAPI()
+
+    @app.get("/")
+    async def get(item: float, model: Annotated[float, Depends(dependency)]) -> float:
+        return item
+
+    yield _request(app)
+
+
+async def request() -> AsyncIterator[Step]:
+    """the same with `Depends(models.model)` and `await model.batch(function, item)`, inline"""
+    from fastapi import Depends, FastAPI
+
+    async with _models().loaded() as models:
+        app = FastAPI()
+
+        @app.get("/")
+        async def get(item: float, model: Annotated[Any, Depends(models.model)]) -> float:
+            answer: float = await model.batch(totals, item)
+            return answer
+
+        yield _request(app)
+
+
+STEPS = {step.__name__: step for step in (bare, run, batch, auto, echo, yielding, lease, request)}
+
+
+def _models(placement: Any = "inline") -> Any:
+    from contextlib import contextmanager
+
+    from loadonce import Model, Registry, resource
+
+    @contextmanager
+    def open_model() -> Any:
+        yield total
+
+    class Models(Registry):
+        model: Model[Callable[[float], float]] = resource(open_model, placement=placement)
+
+    return Models()
+
+
+def _request(app: Any) -> Step:
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"item=1.5",
+        "root_path": "",
+        "headers": [(b"host", b"x")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, object]) -> None:
+        assert message.get("status", 200) == 200
+
+    async def step() -> None:
+        await app(dict(scope), receive, send)
+
+    return step
+
+
+async def repeat(name: str, times: int) -> None:
+    """Run one step so often; `times` is all that differs between two runs."""
+    async for step in STEPS[name]():
+        for _ in range(times):
+            await step()
+
+
+def instructions(name: str, times: int) -> int:
+    """How many instructions a process takes that runs the step so often."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = [
+            *("valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/out"),
+            *(sys.executable, str(Path(__file__)), "--repeat", name, str(times)),
+        ]
+        ran = subprocess.run(
+            command,
+            env={"PYTHONHASHSEED": "0", "PYTHONPATH": ":".join(sys.path), "LOADONCE_FREEZE": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    found = re.search(r"Collected : (\d+)", ran.stderr)
+    assert found, ran.stderr
+    return int(found[1])
+
+
+def main(arguments: list[str]) -> None:
+    """The command."""
+    if arguments[:1] == ["--repeat"]:
+        asyncio.run(repeat(arguments[1], int(arguments[2])))
+        return
+    print("| step | instructions | |\n|---|---|---|")
+    for name in arguments or STEPS:
+        cost = (instructions(name, MANY) - instructions(name, FEW)) / (MANY - FEW)
+        print(f"| `{name}` | {cost / 1000:.1f} k | {STEPS[name].__doc__} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
