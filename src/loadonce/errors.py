@@ -28,7 +28,8 @@ LoadOnceError
 │       ├── FailedError                failed to load
 │       └── QueueFullError             too many calls are waiting
 ├── DeadlineExceededError     a call took longer than its timeout
-└── BatchResultError          a batch function returned the wrong number of results
+├── BatchResultError          a batch function returned the wrong number of results
+└── InvalidRowsError          rows do not fit the features of a converted model
 """
 
 from __future__ import annotations
@@ -258,6 +259,10 @@ class BatchResultError(LoadOnceError):
             f"model '{model}': batch function '{function}' returned {found} for {expected} "
             "items; it must return one result for each item, in order"
         )
+
+
+class InvalidRowsError(LoadOnceError, ValueError):
+    """Rows do not fit a converted model: the message names rows and features, never a value."""
 
 
 class StartupError(LoadOnceError):

@@ -130,7 +130,7 @@ def test_every_loader_its_suffixes_and_options_are_documented() -> None:
     assert set(table) == {name for each in BUILT_IN for name in (each.name, *each.aliases)}
     for loader in BUILT_IN:
         row = table[loader.name]
-        assert tuple(re.findall(r"`(\.\w+)`", row[1])) == loader.suffixes
+        assert tuple(re.findall(r"`(\.[\w.]+)`", row[1])) == loader.suffixes
         assert loader.extra in row[3]
         for option in list(inspect.signature(loader.read).parameters)[1:]:
             assert f"`{option}`" in row[4], option

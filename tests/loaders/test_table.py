@@ -17,6 +17,8 @@ from loadonce.loaders.table import BUILT_IN
     ("path", "name"),
     [
         ("a.joblib", "joblib"), ("a.pkl", "joblib"), ("x/a.b.PICKLE", "joblib"), ("a.onnx", "onnx"),
+        ("a.predictor.onnx", "predictor"), ("x.y/a.b.Predictor.ONNX", "predictor"),
+        ("predictor.onnx", "onnx"), ("a.predictor.onnx.b.onnx", "onnx"),
         ("a.parquet", "parquet"), ("a.pq", "parquet"), ("a.json", "json"), ("a.npy", "numpy"),
         ("a.npz", "numpy"), ("a.pt", "torch"), ("a.pth", "torch"), ("a.pt2", "torch-export"),
         ("a.torchscript", "torchscript"), ("a.safetensors", "safetensors"), ("a.skops", "skops"),
@@ -58,7 +60,7 @@ def test_an_unknown_format_lists_the_known_ones(
     with pytest.raises(UnknownFormatError) as caught:
         find(declared, path)
     assert words in str(caught.value)
-    assert "joblib, onnx, parquet, json" in str(caught.value)
+    assert "joblib, predictor, onnx, parquet" in str(caught.value)
 
 
 def test_a_missing_library_is_found_out_before_anything_is_read(

@@ -14,6 +14,7 @@ from loadonce.loaders import (
     onnx,
     parquet,
     pickles,
+    predictor,
     safetensors,
     skops,
     torch,
@@ -24,6 +25,7 @@ from loadonce.loaders.base import Loader
 ENTRY_POINT_GROUP = "loadonce.loaders"
 BUILT_IN: tuple[Loader, ...] = (
     pickles.LOADER,
+    predictor.LOADER,  # before ONNX: the longer suffix
     onnx.LOADER,
     parquet.LOADER,
     json.LOADER,
@@ -71,7 +73,7 @@ def _all(path: str) -> Iterator[Loader]:
 def _answers(loader: Loader, declared: str | None, path: str) -> bool:
     if declared is not None:
         return declared == loader.name or declared in loader.aliases
-    return PurePosixPath(path).suffix.lower() in loader.suffixes
+    return "".join(PurePosixPath(path).suffixes).lower().endswith(loader.suffixes)
 
 
 def _load(entry_point: metadata.EntryPoint, path: str) -> Loader:

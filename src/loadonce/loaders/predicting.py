@@ -1,0 +1,127 @@
+"""A converted model with scikit-learn's interface: rows in, labels, probabilities or values out.
+
+Imported with the first converted model, since it imports NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from loadonce.errors import InvalidRowsError
+from loadonce.loaders.rows import InputArrays
+from loadonce.loaders.signature import Signature
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+_LABEL, _PROBABILITIES, _VALUE = "label", "probabilities", "value"
+
+
+def make_predictor(session: ort.InferenceSession) -> Predictor:
+    """The predictor of this session. Raises ValueError if it is not that of a converted model."""
+    signature = Signature.parse(session.get_modelmeta().custom_metadata_map)
+    found = {each.name: each.type for each in session.get_inputs()}
+    if found != signature.inputs:
+        raise ValueError("the graph's inputs are not the features that its property states")
+    outputs = [each.name for each in session.get_outputs()]
+    answers = _LABEL if signature.kind == "classifier" else _VALUE
+    if answers not in outputs:
+        raise ValueError(f"a {signature.kind}'s graph must have the output '{answers}'")
+    if answers == _VALUE:
+        return Predictor(session, signature)
+    if _PROBABILITIES in outputs:
+        return ProbabilityPredictor(session, signature)
+    return LabelPredictor(session, signature)
+
+
+class Predictor:
+    """A converted regressor, and what all converted models have.
+
+    Rows are dicts, pydantic models (or other objects with attributes), sequences, a 2-D array, or a
+    table of pandas or pyarrow. By name they may come in any order, and what is no feature is
+    ignored; without names they come in the order of training. None and NaN are missing values.
+    May be called from several threads at once.
+
+    Attributes:
+        n_features_in_: the number of features.
+        feature_names_in_: their names in the order of training, (n_features_in_,); only there if
+            the model takes rows by name.
+    """
+
+    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
+        self._session = session
+        self._signature = signature
+        self._inputs = InputArrays(signature)
+        self._dtype = np.dtype(signature.value_dtype)
+        self.n_features_in_ = len(signature.names)
+        if signature.is_named:
+            self.feature_names_in_ = np.array(signature.names, dtype=object)
+
+    def predict(self, X: Any, /) -> Any:
+        """n rows -> n values, or for a classifier n labels.
+
+        Raises:
+            InvalidRowsError: (a ValueError) rows that do not fit the features, or that the original
+                could not answer either. Names rows and features, never a value.
+        """
+        return self._floats([_VALUE], X)[-1]
+
+    def _floats(self, names: Sequence[str], rows: Any) -> list[Any]:
+        """These outputs; the last one as the original's floats, without NaN."""
+        outputs = self._run(names, rows)
+        answer = outputs[-1]
+        if np.isnan(answer).any():
+            bad = np.flatnonzero(np.isnan(answer.reshape(len(answer), -1)).any(axis=1))
+            raise InvalidRowsError(
+                f"no answer for {len(bad)} of {len(answer)} rows, the first of them row {bad[0]}: "
+                "the model does not take the values that are missing there"
+            )
+        outputs[-1] = answer.astype(self._dtype, copy=False)
+        return outputs
+
+    def _run(self, names: Sequence[str], rows: Any) -> list[Any]:
+        inputs = self._inputs(rows)
+        try:
+            return list(self._session.run(names, inputs))
+        except UnicodeEncodeError:  # it holds the text
+            raise InvalidRowsError("a text has half a character (a lone surrogate)") from None
+
+    def __repr__(self) -> str:
+        return f"<Predictor {self._signature.kind}, {self.n_features_in_} features>"
+
+
+class LabelPredictor(Predictor):
+    """A converted classifier that gives no probabilities, as the original gave none.
+
+    Attributes:
+        classes_: the labels, (classes,), of the original's type.
+    """
+
+    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
+        super().__init__(session, signature)
+        self.classes_ = np.array(signature.classes, dtype=signature.classes_dtype)
+
+    def predict(self, X: Any, /) -> Any:
+        """n rows -> n labels. Raises InvalidRowsError."""
+        return self._labels(self._run([_LABEL], X)[0])
+
+    def _labels(self, labels: Any) -> Any:
+        return labels.astype(self.classes_.dtype, copy=False)
+
+
+class ProbabilityPredictor(LabelPredictor):
+    """A converted classifier with probabilities."""
+
+    def predict(self, X: Any, /) -> Any:
+        """n rows -> n labels. Raises InvalidRowsError."""
+        return self._labels(self._floats([_LABEL, _PROBABILITIES], X)[0])
+
+    def predict_proba(self, X: Any, /) -> Any:
+        """n rows -> probabilities (n, classes), in the order of `classes_`.
+
+        Raises InvalidRowsError.
+        """
+        return self._floats([_PROBABILITIES], X)[0]

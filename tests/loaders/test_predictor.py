@@ -1,0 +1,306 @@
+"""Converted models answer as classifiers and regressors, and are refused if they are none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from loadonce import Classifier, Golden, Model, Registry, Regressor, artifact, lock_directory
+from loadonce.errors import (
+    ArtifactNotLockedError,
+    InvalidRowsError,
+    LoaderFailedError,
+    StartupError,
+    WrongTypeError,
+)
+from loadonce.lifecycle.conformance import missing_from
+from loadonce.loaders import find
+
+NAMES = ("x1", "x2")
+
+
+def stated(**changes: object) -> dict[str, object]:
+    """The property `loadonce.predictor` of the graph below."""
+    return {
+        "version": 1,
+        "kind": "classifier",
+        "features": [{"name": name, "type": "number"} for name in NAMES],
+        "named": True,
+        "classes": [0, 1],
+        "classes_dtype": "int64",
+        "value_dtype": "float64",
+        "source": {"path": "m.joblib", "sha256": "0" * 64},
+        "parity": {},
+        **changes,
+    }
+
+
+def converted(
+    *,
+    inputs: tuple[str, ...] = NAMES,
+    outputs: tuple[str, ...] = ("label", "probabilities"),
+    text: str = "",
+    labels: list[str] | None = None,
+    **changes: object,
+) -> bytes:
+    """The sigmoid of the inputs' sum, as probability and label, or the sum itself as `value`."""
+    types = {name: TensorProto.STRING if name == text else TensorProto.DOUBLE for name in inputs}
+    width = 1 if len(inputs) > 1 else len(NAMES)
+    nodes = [
+        helper.make_node("Concat", [n for n in inputs if n != text], ["x"], axis=1),
+        helper.make_node("ReduceSum", ["x", "one"], ["sum"], keepdims=1),
+        helper.make_node("Squeeze", ["sum", "one"], ["value"]),
+        helper.make_node("Sigmoid", ["sum"], ["p1"]),
+        helper.make_node("Sub", ["1.0", "p1"], ["p0"]),
+        helper.make_node("Concat", ["p0", "p1"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["index"], axis=1, keepdims=0),
+    ]
+    label: dict[str, Any] = {"values_strings": labels} if labels else {"values_int64s": [0, 1]}
+    nodes.append(
+        helper.make_node(
+            "LabelEncoder", ["index"], ["label"], domain="ai.onnx.ml", keys_int64s=[0, 1], **label
+        )
+    )
+    shapes: dict[str, list[str | int]] = {"label": ["n"], "value": ["n"], "probabilities": ["n", 2]}
+    kinds = {"label": TensorProto.STRING if labels else TensorProto.INT64}
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, types[name], ["n", width]) for name in inputs],
+        [
+            helper.make_tensor_value_info(name, kinds.get(name, TensorProto.DOUBLE), shapes[name])
+            for name in outputs
+        ],
+        [
+            numpy_helper.from_array(np.array([1]), "one"),
+            numpy_helper.from_array(np.array(1.0), "1.0"),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 4)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    helper.set_model_props(model, {"loadonce.predictor": json.dumps(stated(**changes))})
+    content: bytes = model.SerializeToString()
+    return content
+
+
+REGRESSOR: dict[str, Any] = {
+    "outputs": ("value",), "kind": "regressor", "classes": None, "classes_dtype": None,
+}  # fmt: skip
+
+
+def probability(x1: float, x2: float) -> float:
+    return float(1 / (1 + np.exp(-(x1 + x2))))
+
+
+def test_a_converted_classifier_has_the_interface_of_the_original(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted())
+    model = shelf.load("m.predictor.onnx")
+    rows = [{"x2": 2.0, "x1": -1}, {"x1": -3, "x2": 1.5, "other": 0}]
+    expected = [[1 - (p := probability(1, 0)), p], [1 - (q := probability(-1.5, 0)), q]]
+    np.testing.assert_allclose(model.predict_proba(rows), expected)
+    assert model.predict_proba(rows).dtype == np.float64
+    assert model.predict(rows).tolist() == [1, 0]
+    assert model.classes_.tolist() == [0, 1]
+    assert model.feature_names_in_.tolist() == list(NAMES)
+    assert model.n_features_in_ == 2
+    assert isinstance(model, Classifier)
+    assert missing_from(Classifier, model) == ""
+    assert repr(model) == "<Predictor classifier, 2 features>"
+
+
+def test_a_converted_regressor_has_no_classes(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted(**REGRESSOR))
+    model = shelf.load("m.predictor.onnx")
+    assert model.predict([[1, 2], [3, 4.5]]).tolist() == [3, 7.5]
+    assert isinstance(model, Regressor)
+    for absent in ("predict_proba", "classes_"):
+        assert not hasattr(model, absent)
+    assert missing_from(Classifier, model) == "a Predictor without predict_proba"
+
+
+def test_a_classifier_without_probabilities_has_none(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted(outputs=("label",)))
+    model = shelf.load("m.predictor.onnx")
+    assert model.predict([[1, 2], [-3, 1]]).tolist() == [1, 0]
+    assert not hasattr(model, "predict_proba")
+    assert model.classes_.tolist() == [0, 1]
+
+
+def test_a_model_without_names_takes_arrays(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted(inputs=("X",), named=False))
+    model = shelf.load("m.predictor.onnx")
+    expected = [1 - probability(1, 2), probability(1, 2)]
+    for rows in (np.array([[1.0, 2.0]]), [[1, 2]], [(1, 2)]):
+        np.testing.assert_allclose(model.predict_proba(rows)[0], expected)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 2
+
+
+@pytest.mark.parametrize(
+    ("classes", "dtype", "labels"),
+    [(["no", "yes"], "<U3", ["no", "yes"]), (["no", "yes"], "object", ["no", "yes"]),
+     ([False, True], "bool", None), ([0.0, 1.0], "float64", None), ([0, 1], "int32", None)],
+)  # fmt: skip
+def test_labels_are_of_the_original_type(
+    shelf: Any, classes: list[Any], dtype: str, labels: list[str] | None
+) -> None:
+    shelf.put("m.predictor.onnx", converted(labels=labels, classes=classes, classes_dtype=dtype))
+    model = shelf.load("m.predictor.onnx")
+    assert model.classes_.dtype == np.dtype(dtype)
+    found = model.predict([[1, 2], [-3, 1]])
+    assert found.dtype == np.dtype(dtype)
+    assert found.tolist() == [classes[1], classes[0]]
+
+
+def test_values_are_of_the_original_type(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted(**REGRESSOR, value_dtype="float32"))
+    assert shelf.load("m.predictor.onnx").predict([[1, 2]]).dtype == np.float32
+
+
+def test_missing_values_that_the_model_cannot_take_are_refused(shelf: Any) -> None:
+    """The sum of a number and nothing is nothing; the original would not have answered either."""
+    shelf.put("m.predictor.onnx", converted())
+    shelf.put("r.predictor.onnx", converted(**REGRESSOR))
+    classifier, regressor = shelf.load("m.predictor.onnx"), shelf.load("r.predictor.onnx")
+    for ask in (classifier.predict_proba, classifier.predict, regressor.predict):
+        with pytest.raises(InvalidRowsError, match=r"no answer for 1 of 2 rows, .* row 1"):
+            ask([[1, 2], [1, None]])
+
+
+def test_a_text_that_cannot_be_encoded_is_refused_without_being_told(shelf: Any) -> None:
+    features = [{"name": "x1", "type": "number"}, {"name": "sex", "type": "text"}]
+    model = converted(inputs=("x1", "sex"), text="sex", features=features)
+    shelf.put("m.predictor.onnx", model)
+    model = shelf.load("m.predictor.onnx")
+    assert model.predict([[1, "f"], [-1, None]]).tolist() == [1, 0]
+    with pytest.raises(InvalidRowsError) as caught:
+        model.predict([[1, "\ud800secret"]])
+    assert "secret" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_many_threads_ask_at_once(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted())
+    model = shelf.load("m.predictor.onnx")
+    together = Barrier(4)
+
+    def ask(number: int) -> list[Any]:
+        together.wait(10)
+        return [model.predict_proba([{"x1": number, "x2": step}])[0, 1] for step in range(200)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, found in enumerate(pool.map(ask, range(4))):
+            np.testing.assert_allclose(found, [probability(number, step) for step in range(200)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": 2}, "of version 2; only 1 is known"),
+        ({"kind": "clusterer"}, "unknown kind of model"),
+        ({"features": [{"name": "x1", "type": "date"}]}, "or type of feature"),
+        ({"features": []}, "has no features"),
+        ({"features": [{"name": "x1", "type": "number"}] * 2}, "two of one name"),
+        ({"features": [{"name": "x1", "type": "number"}]}, "inputs are not the features"),
+        ({"named": False}, "inputs are not the features"),
+        ({"kind": "regressor"}, "a regressor's graph must have the output 'value'"),
+        ({"outputs": ("probabilities",)}, "must have the output 'label'"),
+    ],
+)
+def test_what_is_no_converted_model_is_refused(
+    shelf: Any, changes: dict[str, Any], words: str
+) -> None:
+    shelf.put("m.predictor.onnx", converted(**changes))
+    with pytest.raises(LoaderFailedError, match=words):
+        shelf.load("m.predictor.onnx")
+
+
+def test_a_network_that_was_not_converted_is_refused(shelf: Any) -> None:
+    """It is read by the suffix `.onnx`; a converted model can be, too."""
+    model = onnx.load_from_string(converted())
+    session = shelf.load(shelf.put("m.onnx", model.SerializeToString()))
+    assert not hasattr(session, "predict")
+    model.ClearField("metadata_props")
+    shelf.put("m.predictor.onnx", model.SerializeToString())
+    with pytest.raises(LoaderFailedError, match=r"no converted model: it has no property"):
+        shelf.load("m.predictor.onnx")
+
+
+def test_no_weights_are_looked_for_elsewhere(shelf: Any) -> None:
+    model = onnx.load_from_string(converted())
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="w.bin")
+    shelf.put("w.bin", b"\0" * 8)
+    shelf.put("m.predictor.onnx", model.SerializeToString())
+    with pytest.raises(ArtifactNotLockedError):
+        shelf.load("m.predictor.onnx")
+
+
+def test_the_loader_estimates_like_that_of_networks(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted())
+    source = shelf.locked("m.predictor.onnx")
+    assert find(None, "m.predictor.onnx").memory_estimate(source) == 2 * source.size
+
+
+class Models(Registry):
+    risk: Model[Classifier] = artifact("m.predictor.onnx")
+
+
+def test_a_registry_serves_it_with_its_golden_example(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted())
+    right = Golden("predict_proba", [[1, 2]], [[1 - probability(1, 2), probability(1, 2)]])
+    report = lock_directory(shelf.root, golden={"m.predictor.onnx": right})
+    assert report.lock.entries["m.predictor.onnx"].format == "predictor"
+    with Models(root=shelf.root).loaded() as models:
+        assert models.risk.run(lambda model: model.predict([{"x1": 1, "x2": 2}]).tolist()) == [1]
+    wrong = Golden("predict_proba", [[1, 2]], [[0.5, 0.5]])
+    lock_directory(shelf.root, golden={"m.predictor.onnx": wrong})
+    with pytest.raises(StartupError, match="golden"), Models(root=shelf.root).loaded():
+        pass
+
+
+def test_a_regressor_where_a_classifier_was_declared_stops_the_start(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted(**REGRESSOR))
+    lock_directory(shelf.root)
+    with (
+        pytest.raises(StartupError, match="without predict_proba") as caught,
+        Models(root=shelf.root).loaded(),
+    ):
+        pass
+    assert isinstance(caught.value.failures[0], WrongTypeError)
+
+
+_SERVE = """
+import sys
+from loadonce import Classifier, Model, Registry, artifact
+
+class Models(Registry):
+    risk: Model[Classifier] = artifact("m.predictor.onnx")
+
+with Models(root=sys.argv[1]).loaded() as models:
+    print(models.risk.run(lambda model: model.predict_proba([{"x1": 1.0, "x2": 2}]).shape))
+print(*(name for name in sys.argv[2:] if name in sys.modules))
+"""
+
+
+def test_a_server_of_converted_models_imports_no_training_library(shelf: Any) -> None:
+    shelf.put("m.predictor.onnx", converted())
+    lock_directory(shelf.root)
+    unwanted = ["sklearn", "scipy", "pandas", "joblib", "pyarrow", "onnx", "skl2onnx"]
+    command = [sys.executable, "-c", _SERVE, str(shelf.root), *unwanted, "numpy", "onnxruntime"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.splitlines() == [
+        "(1, 2)",
+        "numpy onnxruntime",
+    ]  # the control: those are seen
