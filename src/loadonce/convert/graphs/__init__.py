@@ -1,0 +1,1 @@
+"""A fitted estimator to an ONNX graph that gives the same answers, or `Unconvertible`."""
