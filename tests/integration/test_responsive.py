@@ -1,4 +1,8 @@
-"""The event loop stays free: while models load, and while they are busy."""
+"""The event loop stays free: while models load, and while they are busy.
+
+How long a machine shared with others takes tells little, so no figure is compared with a constant:
+the same process does the same work on the event loop too, in turns, and that must stand out.
+"""
 
 from __future__ import annotations
 
@@ -25,44 +29,26 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 Launch = Callable[..., Any]
 Write = Callable[..., Path]
 
+_ROUNDS = 3  # of each way, in turns; the best counts: other processes can only make one look bad
+_CLIENTS = 8
 _INTERVAL = 0.01  # seconds between two probes
-_ATTEMPTS = 4  # other processes can make one look bad, none can make it look good
 
-LOADING = """
+CODE = """
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 import joblib
-from loadonce.http import install
-
-def sleeping(source: Source) -> str:
-    time.sleep(SLEEP)
-    return "slow"
 
 async def on_the_loop(source: Source) -> Any:
-    await probing.wait()
     return joblib.load(io.BytesIO(source.data))
 
 class Models(Registry):
-    quick: Model[str] = artifact("quick.bin", loader=text)
-    forest: Model[Classifier] = artifact("forest.joblib", when="background", loader=LOADER)
-    slow: Model[str] = artifact("slow.bin", when="background", loader=sleeping)
+    forest: Model[Classifier] = artifact("forest.joblib", when="first_use")
+    blocking: Model[Classifier] = artifact(
+        "forest.joblib", when="first_use", loader=on_the_loop
+    )
 
 models = Models(root=HERE / "models")
-app = FastAPI(lifespan=models.lifespan)
-install(app, models)
-probing = asyncio.Event()
-
-@app.get("/quick")
-async def quick(model: Annotated[Handle[str], Depends(models.quick)]) -> str:
-    probing.set()
-    return await model.run(lambda value: value)
-"""
-
-BUSY = """
-class Models(Registry):
-    forest: Model[Classifier] = artifact("forest.joblib")
-
-models = Models(root=HERE / "models")
-app = FastAPI(lifespan=models.lifespan)
 lags: list[float] = []
 
 async def watch() -> None:
@@ -71,13 +57,30 @@ async def watch() -> None:
         await asyncio.sleep(0.005)
         lags.append(time.monotonic() - before - 0.005)
 
-@app.post("/watch")
-async def start() -> None:
-    app.state.task = asyncio.create_task(watch())
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with models.running(app):
+        watching = asyncio.create_task(watch())
+        yield
+        watching.cancel()
 
-@app.get("/lag")
-async def lag() -> float:
-    return sorted(lags)[int(len(lags) * 0.99)]
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/probe")
+async def probe() -> None:
+    pass
+
+@app.post("/load/{name}")
+async def load(name: str) -> None:
+    await models[name].reload()
+
+@app.delete("/lags")
+async def forget() -> None:
+    lags.clear()
+
+@app.get("/lags")
+async def tell() -> list[float]:
+    return lags
 
 def predict(forest: Classifier) -> float:
     return float(forest.predict_proba([[0.1] * 8])[0][1])
@@ -102,109 +105,100 @@ def forest() -> RandomForestClassifier:
 
 
 def _grown(forest: RandomForestClassifier, times: int) -> RandomForestClassifier:
-    trees = list(itertools.chain.from_iterable([forest.estimators_] * times))
-    grown = copy.copy(forest)
-    grown.estimators_ = [copy.deepcopy(tree) for tree in trees]  # or the pickle would share them
+    grown = copy.copy(forest)  # copies of the trees, or the pickle would share them
+    grown.estimators_ = [copy.deepcopy(tree) for _ in range(times) for tree in forest.estimators_]
     return grown
 
 
-def _prepare(write: Write, code: str, forest: RandomForestClassifier) -> None:
-    models = write(code, quick=b"quick", slow=b"slow")
-    joblib.dump(forest, models / "forest.joblib")
-    lock_directory(models)
+@pytest.fixture
+def server(write: Write, serve: Launch) -> Callable[[RandomForestClassifier], Any]:
+    """`server(forest)` serves it."""
+
+    def start(forest: RandomForestClassifier) -> Any:
+        models = write(CODE)
+        joblib.dump(forest, models / "forest.joblib")
+        lock_directory(models)
+        return serve()
+
+    return start
 
 
 @contextmanager
 def _probing(url: str) -> Iterator[list[float]]:
-    """Ask /livez at fixed times; a late answer counts from when it should have been asked."""
-    late: list[float] = []
-    is_over = threading.Event()
+    """Ask /probe again and again; the times of the answers."""
+    answered: list[float] = []
+    has_begun, is_over = threading.Event(), threading.Event()
 
     def probe() -> None:
-        with httpx2.Client() as client:
-            due = time.monotonic()
-            while not is_over.is_set():
-                time.sleep(max(0.0, due - time.monotonic()))
-                assert client.get(f"{url}/livez", timeout=60).status_code == 200
-                late.append(time.monotonic() - due)
-                due += _INTERVAL
+        with httpx2.Client(timeout=60) as client:
+            while not is_over.wait(_INTERVAL):
+                assert client.get(f"{url}/probe").status_code == 200
+                answered.append(time.monotonic())
+                has_begun.set()
 
-    thread = threading.Thread(target=probe)
-    thread.start()
-    try:
-        yield late
-    finally:
-        is_over.set()
-        thread.join()
-
-
-def _livez_p99(serve: Launch) -> float:
-    process = serve()
-    with _probing(process.url) as late:
-        assert process.get("/quick").json() == "quick"
-        process.wait_for(r'model ready", "model": "forest"', 200)
-        assert '"model": "slow"' not in process.output
-    assert process.stop() == 0
-    return sorted(late)[int(len(late) * 0.99)]
+    with ThreadPoolExecutor(1) as pool:
+        probing = pool.submit(probe)
+        try:
+            has_begun.wait(30)
+            yield answered
+        finally:
+            is_over.set()
+            probing.result()
 
 
-@pytest.mark.parametrize(
-    ("times", "sleep"), [(2, 10), pytest.param(20, 60, marks=pytest.mark.nightly)]
-)
-def test_probes_are_answered_at_once_while_models_load(
-    write: Write, serve: Launch, forest: RandomForestClassifier, times: int, sleep: int
+def _silence(url: str, name: str) -> float:
+    """The longest time without an answer while a model loads, in seconds."""
+    with _probing(url) as answered:
+        began = time.monotonic()
+        assert httpx2.post(f"{url}/load/{name}", timeout=60).status_code == 200
+        ended = time.monotonic()
+    times = [began, *(when for when in answered if began < when < ended), ended]
+    longest = max(after - before for before, after in itertools.pairwise(times))
+    print(f"{name}: silent for {longest * 1000:.0f} of {(ended - began) * 1000:.0f} ms")
+    return longest
+
+
+@pytest.mark.parametrize("times", [4, pytest.param(20, marks=pytest.mark.nightly)])
+def test_requests_are_answered_while_a_model_loads(
+    server: Callable[[RandomForestClassifier], Any], forest: RandomForestClassifier, times: int
 ) -> None:
-    code = LOADING.replace("SLEEP", str(sleep)).replace("LOADER", "None")
-    _prepare(write, code, _grown(forest, times))
-    measured = list(itertools.takewhile(lambda p99: p99 > 0.05, _repeat(_livez_p99, serve)))
-    assert len(measured) < _ATTEMPTS, measured
-
-
-def test_loading_on_the_loop_would_be_noticed(
-    write: Write, serve: Launch, forest: RandomForestClassifier
-) -> None:
-    code = LOADING.replace("SLEEP", "30").replace("LOADER", "on_the_loop")
-    _prepare(write, code, _grown(forest, 2))
-    assert _livez_p99(serve) > 0.05
-
-
-def _lag_p99(serve: Launch, path: str) -> float:
-    process = serve()
-    url = process.url
-    httpx2.post(f"{url}/watch")
-    ends = time.monotonic() + 3
-
-    def ask() -> None:
-        with httpx2.Client() as client:
-            while time.monotonic() < ends:
-                assert client.get(url + path, timeout=60).status_code == 200
-
-    with ThreadPoolExecutor(16) as pool:
-        for asked in [pool.submit(ask) for _ in range(16)]:
-            asked.result()
-    lag = float(process.get("/lag").text)
+    """A load off the loop lets requests through, one on the loop none."""
+    process = server(_grown(forest, times))
+    pairs = [
+        (_silence(process.url, "forest"), _silence(process.url, "blocking")) for _ in range(_ROUNDS)
+    ]
+    off_loop, on_loop = (min(silences) for silences in zip(*pairs, strict=True))
+    assert off_loop < on_loop / 2, pairs
     assert process.stop() == 0
+
+
+def _lag(url: str, path: str) -> float:
+    """How late the loop is while all clients ask for predictions, seen from a random moment: each
+    delay counts by its length."""
+    httpx2.delete(f"{url}/lags", timeout=60)
+
+    def ask(_client: int) -> None:
+        with httpx2.Client(timeout=60) as client:
+            for _ in range(5):
+                assert client.get(url + path).status_code == 200
+
+    with ThreadPoolExecutor(_CLIENTS) as pool:
+        list(pool.map(ask, range(_CLIENTS)))
+    lags: list[float] = httpx2.get(f"{url}/lags", timeout=60).json()
+    lag = sum(each**2 for each in lags) / sum(lags)
+    print(f"{path}: {lag * 1000:.1f} ms")
     return lag
 
 
 def test_the_loop_lags_little_beside_a_busy_model(
-    write: Write, serve: Launch, forest: RandomForestClassifier
+    server: Callable[[RandomForestClassifier], Any], forest: RandomForestClassifier
 ) -> None:
-    _prepare(write, BUSY, forest)
-    lags = _repeat(lambda start: _lag_p99(start, "/off-loop"), serve)
-    measured = list(itertools.takewhile(lambda p99: p99 > 0.02, lags))
-    assert len(measured) < _ATTEMPTS, measured
-
-
-def test_a_model_called_on_the_loop_would_be_noticed(
-    write: Write, serve: Launch, forest: RandomForestClassifier
-) -> None:
-    _prepare(write, BUSY, forest)
-    assert _lag_p99(serve, "/on-loop") > 0.02
-
-
-def _repeat(measure: Callable[[Launch], float], serve: Launch) -> Iterator[float]:
-    for _ in range(_ATTEMPTS):
-        found = measure(serve)
-        print(f"p99 {found * 1000:.1f} ms")
-        yield found
+    """Beside the same predictions on the loop, requests that wait for a thread delay nobody."""
+    process = server(forest)
+    process.get("/off-loop")
+    pairs = [
+        (_lag(process.url, "/off-loop"), _lag(process.url, "/on-loop")) for _ in range(_ROUNDS)
+    ]
+    off_loop, on_loop = (min(lags) for lags in zip(*pairs, strict=True))
+    assert off_loop < on_loop / 2, pairs
+    assert process.stop() == 0
