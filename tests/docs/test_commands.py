@@ -42,6 +42,9 @@ def problem(words: list[str]) -> str:
         known = (ROOT / name).is_file()
         if known and name == "scripts/serve":
             return problem(["loadonce", "serve", "x:y", *arguments])
+        if known and name == "scripts/bench":
+            bench = importlib.import_module("benchmarks.__main__").app
+            return _problem_of_typer(typer.main.get_command(bench), arguments)
         return "" if known else f"there is no {name}"
     if name == "loadonce":
         from loadonce.cli.app import app

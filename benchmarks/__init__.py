@@ -1,0 +1,1 @@
+"""One command, rivals side by side: `scripts/bench`. docs/benchmarks.md says what is measured."""

@@ -1,0 +1,1 @@
+"""What is measured: each contender as its own documentation writes it."""
