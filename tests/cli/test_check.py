@@ -29,7 +29,7 @@ from loadonce.artifacts import LockFile
 from loadonce.cli.check import check_app
 from loadonce.cli.check_types import fits, name_of
 from loadonce.cli.findings import Finding, has_errors
-from loadonce.http import install
+from loadonce.http import DirectRoute, install
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -308,6 +308,28 @@ def test_a_mounted_app_needs_its_own_install(app: FastAPI, models: Models) -> No
 
 
 async def _asgi(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+def test_direct_routes_are_listed_with_what_fastapi_serves(app: FastAPI, models: Models) -> None:
+    app.router.route_class = DirectRoute
+
+    @app.get("/one")
+    async def one() -> int:
+        return 1
+
+    @app.get("/many")
+    async def many() -> AsyncIterator[int]:
+        yield 1
+
+    found = [each for each in check_app(app, [models]) if "direct route" in each.text]
+    assert found == [
+        Finding("ok", "GET /one", "a direct route"),
+        Finding(
+            "note",
+            "GET /many",
+            "a direct route served through FastAPI: it streams what it yields",
+        ),
+    ]
 
 
 def test_a_missing_install_is_a_warning(models: Models) -> None:

@@ -60,7 +60,8 @@ def check_app(app: object, registries: Sequence[Registry]) -> list[Finding]:
     """Everything there is to find out about an app that was imported.
 
     Args:
-        app: the ASGI app; handlers and wiring are looked at if it is Starlette's or FastAPI's.
+        app: the ASGI app; its handlers, routes and wiring are looked at if it is Starlette's or
+            FastAPI's.
         registries: those it uses.
     """
     from starlette.applications import Starlette
@@ -69,6 +70,7 @@ def check_app(app: object, registries: Sequence[Registry]) -> list[Finding]:
 
     from .check_artifacts import check_artifacts, check_types
     from .check_handlers import check_handlers
+    from .check_routes import check_routes
     from .check_wiring import check_wiring
     from .findings import Finding
 
@@ -81,6 +83,7 @@ def check_app(app: object, registries: Sequence[Registry]) -> list[Finding]:
         findings += check_types(registry)
     if isinstance(app, Starlette):
         findings += check_handlers(app)
+        findings += check_routes(app)
         findings += check_wiring(app, registries)
     else:
         findings.append(

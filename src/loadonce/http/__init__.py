@@ -1,9 +1,17 @@
-"""The HTTP side of loadonce: problem details, probes and the request guard for FastAPI apps."""
+"""The HTTP side of loadonce: problem details, probes, the request guard and direct routes."""
 
 from __future__ import annotations
 
+from .direct import DirectRoute
 from .install import install, installed_registries
 from .problems import Problem, problem_response
 from .validation import RuleViolation
 
-__all__ = ["Problem", "RuleViolation", "install", "installed_registries", "problem_response"]
+__all__ = [
+    "DirectRoute",
+    "Problem",
+    "RuleViolation",
+    "install",
+    "installed_registries",
+    "problem_response",
+]

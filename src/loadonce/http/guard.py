@@ -14,6 +14,7 @@ from fastapi.exceptions import ResponseValidationError
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
+from .direct import log_direct_routes
 from .failures import RequestFailedError, log_failure
 from .guarded_body import GuardedBody, doubts_about_url, refusal_of, sends_json
 from .handlers import leaves_failures_to_us
@@ -51,6 +52,7 @@ class Guard:
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         else:
+            log_direct_routes(self._owner)
             await self._app(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from fastapi.routing import APIRoute
 
 from .bodies import Finding, doubt_about_text, inspect, is_suspicious, is_too_deep, non_finite
+from .direct import DirectRoute
 from .problems import UNSUPPORTED_MEDIA_TYPE, Problem
 from .validation import entry, not_json, unprocessable
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_HELD = 2**20  # bytes, of a body that a handler reads by itself
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_AS_IT_COMES = (APIRoute.get_route_handler, DirectRoute.get_route_handler)
 _JSON = re.compile(rb"\s*[^;\s]+[/+]json\s*(?:;|$)", re.IGNORECASE)
 
 
@@ -96,7 +98,7 @@ class GuardedBody:
     def _is_decoded_by_nobody(self) -> bool:
         """FastAPI parses it as it comes; a route of a class of the app's own may decode it."""
         own = getattr(type(self._scope.get("route")), "get_route_handler", None)
-        return own is APIRoute.get_route_handler and _body_field(self._scope) is not None
+        return own in _AS_IT_COMES and _body_field(self._scope) is not None
 
     def _look(self, body: bytes) -> None:
         if is_too_deep(body):
