@@ -13,7 +13,7 @@ from .state import State
 _OURS: Final = "#0f766e"
 _OTHERS: Final = "#94a3b8"
 _FLOORS: Final = "#d6b36a"
-_INK: Final = "#475569"  # readable on a light page and on a dark one
+_INK: Final = "#64748b"  # readable on a light page and on a dark one
 
 
 def bars(state: State, workload: str, clients: int) -> list[tuple[str, Figure]]:

@@ -313,7 +313,7 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
         health="/livez",
     ),
     Contender(
-        name="vitalcheck",
+        name="loadonce-vitalcheck",
         about="VitalCheck itself",
         environment="repository",
         workloads=("vitalcheck",),

@@ -42,11 +42,8 @@ def chosen(only: Sequence[str]) -> list[tuple[str, str]]:
 
 def _is_asked(pair: tuple[str, str], only: Sequence[str]) -> bool:
     workload, name = pair
-    workloads = [one for one in only if one in WORKLOADS and one not in BY_NAME]
-    contenders = [one for one in only if (one in BY_NAME and one not in WORKLOADS)]
-    contenders += [one for one in only if one == bare.NAME]
-    if "vitalcheck" in only:  # a model and a contender of that name: both mean the same
-        workloads, contenders = [*workloads, "vitalcheck"], [*contenders, "vitalcheck"]
+    workloads = [one for one in only if one in WORKLOADS]
+    contenders = [one for one in only if one not in WORKLOADS and "/" not in one]
     if "/".join(pair) in only or not only:
         return True
     if not workloads and not contenders:

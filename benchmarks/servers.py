@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -130,9 +131,13 @@ def _start(contender: Contender, workload: Workload, directory: Path) -> Server:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free with the next two, and that no client's connection will be given."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), ExitStack() as probes:
+            for number in range(port, port + 3):
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", number))
+            return port
 
 
 def _await_prediction(server: Server, row: Mapping[str, Any]) -> None:

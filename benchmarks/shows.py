@@ -97,7 +97,7 @@ def goals() -> Iterable[Goal]:
     forest = ("forest", "loadonce-joblib")
     text = "`/livez` p99 while the unconverted forest is saturated, 64 clients"
     yield Goal(text, forest, livez, None, 25, 5, is_ceiling=True, unit="ms")
-    ours = ("vitalcheck", "vitalcheck")
+    ours = ("vitalcheck", "loadonce-vitalcheck")
     text = "start to first prediction: VitalCheck / FastAPI's echo"
     yield Goal(text, ours, plain("start_seconds"), _ECHO, 2, 1.3, is_ceiling=True)
     text = "memory: VitalCheck / the tutorial's app with the same models"

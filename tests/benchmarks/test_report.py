@@ -107,7 +107,8 @@ def test_three_digits_count(value: float, text: str) -> None:
 def test_publishing_rewrites_its_section_and_nothing_else() -> None:
     page = f"before\n{publishing.BEGIN}\nold\n{publishing.END}\nafter\n"
     once = publishing.rewrite(page, "new")
-    assert once == f"before\n{publishing.BEGIN}\n\nnew\n\n{publishing.END}\nafter\n"
+    section = f"{publishing.PICTURE}\n\nnew"
+    assert once == f"before\n{publishing.BEGIN}\n\n{section}\n\n{publishing.END}\nafter\n"
     assert publishing.rewrite(once, "new") == once
 
 
