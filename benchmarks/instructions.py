@@ -134,7 +134,80 @@ async def request() -> AsyncIterator[Step]:
         yield _request(app)
 
 
-STEPS = {step.__name__: step for step in (bare, run, batch, auto, echo, yielding, lease, request)}
+async def row() -> AsyncIterator[Step]:
+    """FastAPI's own reply to a row of nine features, sent as JSON"""
+    yield _request(_rows(), _ROW)
+
+
+async def row_guarded() -> AsyncIterator[Step]:
+    """the same after `install(app)`"""
+    yield _request(_rows(guarded=True), _ROW)
+
+
+async def row_lease() -> AsyncIterator[Step]:
+    """the row with `Depends(models.model)`, after `install(app)`"""
+    async with _models().loaded() as models:
+        yield _request(_rows(models, guarded=True), _ROW)
+
+
+async def direct() -> AsyncIterator[Step]:
+    """the row on a `DirectRoute`"""
+    yield _request(_rows(is_direct=True), _ROW)
+
+
+async def direct_guarded() -> AsyncIterator[Step]:
+    """the same after `install(app)`"""
+    yield _request(_rows(is_direct=True, guarded=True), _ROW)
+
+
+async def direct_lease() -> AsyncIterator[Step]:
+    """the row with `Depends(models.model)` on a `DirectRoute`, after `install(app)`"""
+    async with _models().loaded() as models:
+        yield _request(_rows(models, is_direct=True, guarded=True), _ROW)
+
+
+STEPS = {
+    step.__name__: step
+    for step in (
+        *(bare, run, batch, auto, echo, yielding, lease, request),
+        *(row, row_guarded, row_lease, direct, direct_guarded, direct_lease),
+    )
+}
+
+_ROW = (
+    b'{"a": 1.5, "b": 2.5, "c": 3.5, "d": 4.5, "e": 5.5, "f": 6.5, '
+    b'"g": "red", "h": "green", "i": "blue"}'
+)
+
+
+def _rows(models: Any = None, *, is_direct: bool = False, guarded: bool = False) -> Any:
+    """An app that takes a row of nine features, and a handle if there are models."""
+    from fastapi import Depends, FastAPI
+    from pydantic import create_model
+
+    from loadonce.http import DirectRoute, install
+
+    types = [float] * 6 + [str] * 3
+    row = create_model("Row", **dict(zip("abcdefghi", types, strict=True)))  # type: ignore[call-overload]
+    answer = create_model("Answer", probability=float, label=int)
+    app = FastAPI()
+    if guarded:
+        install(app)
+    if is_direct:
+        app.router.route_class = DirectRoute
+
+    async def plain(body: Any) -> Any:
+        return answer(probability=body.a, label=1)
+
+    async def leased(body: Any, model: Any) -> Any:
+        return answer(probability=body.a, label=1)
+
+    handler = plain if models is None else leased
+    handler.__annotations__ = {"body": row, "return": answer}
+    if models is not None:
+        handler.__annotations__["model"] = Annotated[Any, Depends(models.model)]
+    app.post("/")(handler)
+    return app
 
 
 def _models(placement: Any = "inline") -> Any:
@@ -152,24 +225,28 @@ def _models(placement: Any = "inline") -> Any:
     return Models()
 
 
-def _request(app: Any) -> Step:
+def _request(app: Any, body: bytes = b"") -> Step:
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": "GET",
+        "method": "POST" if body else "GET",
         "scheme": "http",
         "path": "/",
         "raw_path": b"/",
         "query_string": b"item=1.5",
         "root_path": "",
-        "headers": [(b"host", b"x")],
+        "headers": [
+            (b"host", b"x"),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+        ],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
     }
 
     async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, object]) -> None:
         assert message.get("status", 200) == 200

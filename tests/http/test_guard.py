@@ -274,6 +274,17 @@ def test_another_text_that_a_handler_cannot_parse_is_its_own_failure(client: Tes
     problem(client.post("/parses-and-fails", json=[]), 500)
 
 
+def test_a_large_body_that_was_parsed_is_not_to_blame_for_another_text() -> None:
+    app = make_app()
+
+    @app.post("/other")
+    async def other(numbers: list[int]) -> None:
+        json.loads("{")
+
+    client = TestClient(app, raise_server_exceptions=False)
+    assert client.post("/other", json=[1] * 40_000).status_code == 500
+
+
 @pytest.mark.parametrize(
     ("body", "value"),
     [

@@ -10,7 +10,9 @@ import fastapi
 import fastapi.routing
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Match, Mount
+
+from .paths import is_elsewhere
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -59,6 +61,12 @@ class DirectRoute(APIRoute):
         owner = context if context is not None and context.original_route is self else self
         setattr(owner, _STATE, _direct_call(self, owner))
         return handler
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether this route is meant; most requests are for another, which is told at once."""
+        if is_elsewhere(scope, self.path):
+            return Match.NONE, {}
+        return super().matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that this route matches."""

@@ -13,12 +13,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi.dependencies.utils import request_params_to_args
-from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 
 from loadonce.lifecycle.model import Raw
 
 from .direct_exchange import Exchange
+from .direct_json import reader_of
 from .direct_plan import Plan, Step
 from .direct_reply import Extras, Replies
 
@@ -48,6 +48,7 @@ class DirectCall:
         self._plan = plan
         self._plain = plain
         self._replies = Replies(plan)
+        self._read = _no_body if plan.body is None else reader_of(plan.body)
         self._steps = steps = (*plan.steps, plan.endpoint)
         self._hands_out_requests = any(step.requests for step in steps)
         self._has_extras = any(step.response or step.background for step in steps)
@@ -70,10 +71,10 @@ class DirectCall:
             await exchange.fail(error)
 
     def _is_for_fastapi(self, scope: Scope) -> bool:
-        overrides = getattr(self._plan.provider, "dependency_overrides", None)
-        if overrides and not self._plan.calls.isdisjoint(overrides):
+        if scope.get("fastapi.telemetry") is not None:
             return True
-        return scope.get("fastapi.telemetry") is not None
+        overrides = getattr(self._plan.provider, "dependency_overrides", ())
+        return bool(overrides) and not self._plan.calls.isdisjoint(overrides)
 
     async def _arguments(self, exchange: Exchange) -> list[_Values] | None:
         """What each step is called with of the request's values, the endpoint last; None if FastAPI
@@ -83,12 +84,9 @@ class DirectCall:
         if field is not None and not (body and self._sends_json(exchange.scope)):
             return None
         try:
-            found = [_parameters(exchange, step) for step in self._steps]
+            found = [_parameters(exchange, step) if step.parameters else {} for step in self._steps]
             if field is not None:
-                value, errors = field.validate(from_json(body), {}, loc=("body",))
-                if errors:
-                    return None
-                found[-1][field.name] = value
+                found[-1][field.name] = self._read(body)
         except Exception:  # also what validators of the app raise; FastAPI's path meets it again
             return None
         return found
@@ -128,7 +126,7 @@ class DirectCall:
         extras = Extras() if self._has_extras else None
         request = await exchange.request() if self._hands_out_requests else None
         results: list[Any] = []
-        for step, values in zip(self._steps[:-1], arguments[:-1], strict=True):
+        for step, values in zip(self._plan.steps, arguments, strict=False):  # the endpoint is left
             if step.is_leased:
                 results.append(await _lease(step.call, held))
             else:
@@ -146,6 +144,10 @@ class DirectCall:
     def _called_and_checked(self, values: _Values) -> tuple[Any, tuple[Any, list[Any]]]:
         result = self._plan.endpoint.call(**values)
         return result, self._replies.checked(result)
+
+
+def _no_body(_body: bytes) -> None:
+    """A route without one."""
 
 
 async def _call(step: Step, values: _Values) -> Any:

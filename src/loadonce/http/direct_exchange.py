@@ -22,11 +22,11 @@ class Exchange:
         "_error",
         "_messages",
         "_request",
-        "_send",
         "body",
         "is_started",
         "receive",
         "scope",
+        "send_more",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +34,7 @@ class Exchange:
         self.receive = receive
         self.body: bytes | None = None
         self.is_started = False
-        self._send = send
+        self.send_more = send
         self._messages: list[Message] = []
         self._error: Exception | None = None
         self._request: Request | None = None
@@ -73,7 +73,7 @@ class Exchange:
     def connection(self) -> Request:
         """The request, for its path, query, headers and cookies."""
         if self._request is None:
-            self._request = Request(self.scope, self.replay, self._send)
+            self._request = Request(self.scope, self.replay, self.send_more)
         return self._request
 
     async def request(self) -> Request:
@@ -85,7 +85,7 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """Send, and remember that the response has begun."""
         self.is_started = True
-        await self._send(message)
+        await self.send_more(message)
 
     async def fail(self, error: Exception) -> None:
         """Answer as FastAPI answers an exception of a route; raises it where nobody handles it."""
@@ -95,7 +95,7 @@ class Exchange:
                 await send({"type": "http.response.start"})
             raise error
 
-        send = _swallow if self.is_started else self._send
+        send = _swallow if self.is_started else self.send_more
         app = wrap_app_handling_exceptions(failing, await self.request())
         await app(self.scope, self.receive, send)
 

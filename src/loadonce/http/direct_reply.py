@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import ResponseValidationError
 from fastapi.routing import _build_response_args, _extract_endpoint_context
 from fastapi.utils import is_body_allowed_for_status_code
+from pydantic import ValidationError
 from starlette.background import BackgroundTasks
 from starlette.responses import Response
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 _OK = 200
+_NOTHING: list[Any] = []
 _JSON = (b"content-type", b"application/json")
 
 
@@ -49,12 +53,21 @@ class Replies:
         self._field = plan.response_field
         self._status = plan.status_code or _OK
         self._is_json = plan.is_default_class and plan.response_field is not None
+        if plan.response_field is not None:
+            adapter = plan.response_field._type_adapter
+            self._validate = adapter.validator.validate_python
+            self._to_json: Callable[[Any], bytes] = partial(
+                adapter.serializer.to_json, **plan.response_options, warnings=True
+            )
 
     def checked(self, result: Any) -> tuple[Any, list[Any]]:
         """The result as the response model has it, and what is wrong with it."""
         if self._field is None or isinstance(result, Response):
-            return result, []
-        return self._field.validate(result, {}, loc=("response",))
+            return result, _NOTHING
+        try:
+            return self._validate(result, from_attributes=True), _NOTHING
+        except ValidationError:  # FastAPI words what is wrong
+            return self._field.validate(result, {}, loc=("response",))
 
     def made(
         self, scope: Scope, result: Any, checked: tuple[Any, list[Any]], extras: Extras | None
@@ -74,8 +87,7 @@ class Replies:
                 result.background = extras.background_tasks
             return result
         if self._is_json:
-            assert self._field is not None
-            content = self._field.serialize_json(value, **self._plan.response_options)
+            content = self._to_json(value)
             return content if extras is None else self._response(content, extras)
         return self._response(self._content(value), extras or Extras())
 
@@ -87,7 +99,7 @@ class Replies:
         headers = [(b"content-length", b"%d" % len(reply)), _JSON]
         start = {"type": "http.response.start", "status": self._status, "headers": headers}
         await exchange.send(start)
-        await exchange.send({"type": "http.response.body", "body": reply})
+        await exchange.send_more({"type": "http.response.body", "body": reply})
 
     def _content(self, value: Any) -> Any:
         if self._field is None:

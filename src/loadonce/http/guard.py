@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from .direct import log_direct_routes
 from .failures import RequestFailedError, log_failure
-from .guarded_body import GuardedBody, doubts_about_url, refusal_of, sends_json
+from .guarded_body import GuardedBody, doubts_about_url, guarded, refusal_of
 from .handlers import leaves_failures_to_us
 from .problems import Problem, internal_problem, problem_response
 from .validation import not_json
@@ -59,8 +59,8 @@ class Guard:
         body: GuardedBody | None = None
         if _SEEN not in scope:  # a mounted app's guard leaves bodies to the outer one
             scope[_SEEN] = True
-            if sends_json(scope):
-                body = GuardedBody(scope, receive, self._allow_non_finite)
+            body = guarded(scope, receive, self._allow_non_finite)
+            if body is not None:
                 receive = body.receive
         response = _Response(send)
         try:
@@ -118,9 +118,10 @@ class _Response:
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
-        self.is_started = self.is_started or kind == "http.response.start"
-        is_last = kind in _BODY and not message.get("more_body", False)
-        self.is_complete = self.is_complete or is_last
+        if kind == "http.response.start":
+            self.is_started = True
+        elif kind in _BODY and not message.get("more_body", False):
+            self.is_complete = True
         await self._send(message)
 
 

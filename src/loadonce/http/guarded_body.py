@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope
 
 _MOST_HELD = 2**20  # bytes, of a body that a handler reads by itself
+_HARDLY_ANY = 2**16  # bytes, held without asking who parses them
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _AS_IT_COMES = (APIRoute.get_route_handler, DirectRoute.get_route_handler)
 _JSON = re.compile(rb"\s*[^;\s]+[/+]json\s*(?:;|$)", re.IGNORECASE)
@@ -35,16 +36,19 @@ class GuardedBody:
         scope: of the request; tells the route once it is known.
         receive: where the chunks come from.
         allow_non_finite: let NaN and the infinities pass.
+        is_encoded: whether the body is compressed, as its header says.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, allow_non_finite: bool) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, allow_non_finite: bool, is_encoded: bool
+    ) -> None:
         self._scope = scope
         self._receive = receive
         self._allow_non_finite = allow_non_finite
         self._chunks: list[bytes] = []
         self._held = 0
-        self._is_encoded = _is_encoded(scope)
-        self._is_done = self._is_encoded  # nothing to look at
+        self._is_encoded = is_encoded
+        self._is_done = is_encoded  # nothing to look at
         self._body: bytes | None = None
         self._doubts: tuple[Finding, ...] = ()
 
@@ -59,9 +63,13 @@ class GuardedBody:
         message = await self._receive()
         if self._is_done or message["type"] != "http.request":
             return message
-        if chunk := message.get("body", b""):
-            self._chunks.append(chunk)
-            self._held += len(chunk)
+        chunk: bytes = message.get("body", b"")
+        if not self._chunks and not message.get("more_body", False):  # nearly always
+            self._is_done = True
+            self._look(chunk)
+            return message
+        self._chunks.append(chunk)
+        self._held += len(chunk)
         if message.get("more_body", False):
             if self._held > _MOST_HELD and not self._will_be_parsed():
                 self._finish()
@@ -89,7 +97,7 @@ class GuardedBody:
     def _finish(self) -> bytes:
         chunks, self._chunks = self._chunks, []
         self._is_done = True
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return b"".join(chunks)
 
     def _will_be_parsed(self) -> bool:
         """By FastAPI, or, before the route is known, by a middleware, whole."""
@@ -103,7 +111,7 @@ class GuardedBody:
     def _look(self, body: bytes) -> None:
         if is_too_deep(body):
             raise not_json("The body is nested too deeply.")
-        if not self._will_be_parsed():
+        if len(body) <= _HARDLY_ANY or not self._will_be_parsed():
             self._body = body  # the handler parses it, and may fail
         if not is_suspicious(body):
             return
@@ -128,22 +136,24 @@ class GuardedBody:
             return ()
 
 
-def sends_json(scope: Scope) -> bool:
-    """Whether the app may take this request's body for JSON."""
+def guarded(scope: Scope, receive: Receive, allow_non_finite: bool) -> GuardedBody | None:
+    """The body of this request, if the app may take it for JSON."""
+    content_type: bytes | None = None
+    is_encoded = False
     for name, value in scope["headers"]:
-        if name == b"content-type":
-            return _JSON.match(value) is not None
-    return scope["method"] not in _WITHOUT_BODY
+        if name == b"content-type" and content_type is None:
+            content_type = value
+        elif name == b"content-encoding":
+            is_encoded = is_encoded or _is_coding(value)
+    if content_type is None:
+        is_json = scope["method"] not in _WITHOUT_BODY
+    else:
+        is_json = _JSON.match(content_type) is not None
+    return GuardedBody(scope, receive, allow_non_finite, is_encoded) if is_json else None
 
 
-def _is_encoded(scope: Scope) -> bool:
-    """Whether the body is compressed, as its header says."""
-    return any(
-        coding.strip().lower() not in (b"", b"identity")
-        for name, value in scope["headers"]
-        if name == b"content-encoding"
-        for coding in value.split(b",")
-    )
+def _is_coding(value: bytes) -> bool:
+    return any(coding.strip().lower() not in (b"", b"identity") for coding in value.split(b","))
 
 
 def _encoded() -> Problem:

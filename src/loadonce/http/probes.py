@@ -15,16 +15,21 @@ No probe touches a model, a lock or a thread; nothing is cached.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from loadonce.lifecycle.policy import Readiness
 from loadonce.lifecycle.registry import Registry
 from loadonce.lifecycle.version import State
 
+from .paths import is_elsewhere
 from .problems import OK, SERVICE_UNAVAILABLE, render
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 LIVE, STARTED, READY = "/livez", "/startupz", "/readyz"
 
@@ -54,7 +59,15 @@ def probe_routes(registries: Sequence[Registry]) -> list[Route]:
         (STARTED, startupz),
         (READY, readyz),
     )
-    return [Route(path, endpoint, include_in_schema=False) for path, endpoint in endpoints]
+    return [ProbeRoute(path, endpoint, include_in_schema=False) for path, endpoint in endpoints]
+
+
+class ProbeRoute(Route):
+    """One that costs the requests for other routes nearly nothing."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether this probe is asked for."""
+        return (Match.NONE, {}) if is_elsewhere(scope, self.path) else super().matches(scope)
 
 
 def _word(found: Sequence[Readiness]) -> str:

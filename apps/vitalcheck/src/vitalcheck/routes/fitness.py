@@ -7,13 +7,14 @@ import pyarrow
 from fastapi import APIRouter, Depends
 
 from loadonce import Handle
+from loadonce.http import DirectRoute
 from vitalcheck.answers import Envelope, Percentiles, Reference
 from vitalcheck.deps import Replying
 from vitalcheck.models import models
 from vitalcheck.percentiles import ReferenceDays
 from vitalcheck.schemas import METRICS, Fitness
 
-router = APIRouter(prefix="/fitness", tags=["fitness"])
+router = APIRouter(prefix="/fitness", tags=["fitness"], route_class=DirectRoute)
 
 
 @router.post("/percentiles")

@@ -8,12 +8,13 @@ import pyarrow
 from fastapi import APIRouter, Depends, Query
 
 from loadonce import Handle
+from loadonce.http import DirectRoute
 from vitalcheck.analytics import HospitalStays
 from vitalcheck.answers import Analytics, Envelope
 from vitalcheck.deps import Replying
 from vitalcheck.models import models
 
-router = APIRouter(prefix="/hospital", tags=["hospital"])
+router = APIRouter(prefix="/hospital", tags=["hospital"], route_class=DirectRoute)
 
 Text = Annotated[
     str | None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 
 from loadonce import Handle
+from loadonce.http import DirectRoute
 from vitalcheck.answers import Envelope, TumorReading
 from vitalcheck.deps import Replying, timed
 from vitalcheck.imaging import MAX_BYTES, ImageRefusedError, Network, Reading, classify, to_input
@@ -12,7 +13,7 @@ from vitalcheck.models import models
 from vitalcheck.schemas import EncodedImage
 from vitalcheck.uploads import picture_of, refusal
 
-router = APIRouter(prefix="/imaging", tags=["imaging"])
+router = APIRouter(prefix="/imaging", tags=["imaging"], route_class=DirectRoute)
 
 MAX_BODY_BYTES = MAX_BYTES * 4 // 3 + 2**16
 """A picture of the largest size in base64, and room for what surrounds it."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from loadonce import Handle, Regressor
+from loadonce.http import DirectRoute
 from vitalcheck.answers import Cost, Envelope
 from vitalcheck.deps import CardsHandle, Explain, Replying, timed
 from vitalcheck.models import models
@@ -13,7 +14,7 @@ from vitalcheck.risks import ask, case_of, explanation
 from vitalcheck.schemas import Insurance
 from vitalcheck.scoring import cost_interval, spend
 
-router = APIRouter(prefix="/insurance", tags=["insurance"])
+router = APIRouter(prefix="/insurance", tags=["insurance"], route_class=DirectRoute)
 
 NOMINAL_COVERAGE = 0.90
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from loadonce import Handle, Regressor
+from loadonce.http import DirectRoute
 from vitalcheck.answers import Envelope, LifeEstimate
 from vitalcheck.deps import CardsHandle, Explain, Replying, timed
 from vitalcheck.models import models
@@ -12,7 +13,7 @@ from vitalcheck.risks import ask, case_of, explanation
 from vitalcheck.schemas import LifeExpectancy
 from vitalcheck.scoring import estimate
 
-router = APIRouter(prefix="/longevity", tags=["longevity"])
+router = APIRouter(prefix="/longevity", tags=["longevity"], route_class=DirectRoute)
 
 
 @router.post("/life-expectancy", response_model_exclude_unset=True)

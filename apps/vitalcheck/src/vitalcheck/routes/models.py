@@ -3,12 +3,13 @@
 from fastapi import APIRouter
 
 from loadonce import ModelStatus
+from loadonce.http import DirectRoute
 from vitalcheck.answers import Artifact, Artifacts, Envelope
 from vitalcheck.cards import ARTIFACTS, Card
 from vitalcheck.deps import CardsHandle, Replying
 from vitalcheck.models import models
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = APIRouter(prefix="/models", tags=["models"], route_class=DirectRoute)
 
 
 @router.get("")

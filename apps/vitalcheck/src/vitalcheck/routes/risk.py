@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 
 from loadonce import Classifier, Handle, Model
+from loadonce.http import DirectRoute
 from vitalcheck.answers import ComprehensiveRisk, Envelope, ProfileRisk, Risk
 from vitalcheck.deps import CardsHandle, Explain, Replying
 from vitalcheck.models import models
@@ -14,7 +15,7 @@ from vitalcheck.risks import RiskAnswer, risk_of
 from vitalcheck.schemas import BreastCancer, Comprehensive, Diabetes, Heart, Profile, Stroke
 from vitalcheck.scoring import highest
 
-router = APIRouter(prefix="/risk", tags=["risk"])
+router = APIRouter(prefix="/risk", tags=["risk"], route_class=DirectRoute)
 
 
 @router.post("/diabetes", response_model_exclude_unset=True)

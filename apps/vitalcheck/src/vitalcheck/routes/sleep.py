@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from loadonce import Classifier, Handle
+from loadonce.http import DirectRoute
 from vitalcheck.answers import Envelope, SleepRisk
 from vitalcheck.deps import CardsHandle, Explain, Replying
 from vitalcheck.models import models
@@ -12,7 +13,7 @@ from vitalcheck.risks import risk_of
 from vitalcheck.schemas import Sleep
 from vitalcheck.scoring import lifestyle_score
 
-router = APIRouter(prefix="/sleep", tags=["sleep"])
+router = APIRouter(prefix="/sleep", tags=["sleep"], route_class=DirectRoute)
 
 
 @router.post("/assessment", response_model_exclude_unset=True)
