@@ -18,7 +18,10 @@ from vitalcheck.scoring import assess, estimate, spend
 from vitalcheck.settings import Settings
 from vitalcheck.shapley import EXACT_DIFFERING, EXACT_FEATURES, Case, Outcome
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="numba is pinned for Linux only")
+pytestmark = [
+    pytest.mark.timeout(120),  # the library compiles itself where nobody has imported it before
+    pytest.mark.skipif(sys.platform != "linux", reason="it is pinned for Linux only"),
+]
 
 SHIPPED = Settings.model_fields["models_dir"].default
 RISKS = ("diabetes", "heart", "stroke", "breast_cancer", "sleep")

@@ -9,11 +9,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Pixels: TypeAlias = NDArray[np.float32]
 
@@ -26,13 +28,13 @@ MAX_PIXELS: Final = 25_000_000
 
 _ORIENTATION: Final = 0x0112
 _TURNS: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
 }
 _SIGNATURES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _THUMB: Final = 64
@@ -116,6 +118,8 @@ def decode(data: bytes) -> Image.Image:
 
     Size and frames are checked before a pixel is decoded. Raises `ImageRefusedError`.
     """
+    from PIL import Image, UnidentifiedImageError
+
     if not data:
         raise ImageRefusedError("empty")
     if len(data) > MAX_BYTES:
@@ -146,6 +150,8 @@ def prepare(image: Image.Image) -> Pixels:
     file's size nor its padding reaches the network; then scales between the crop's 1st and 99.5th
     percentile, so that neither does the scanner's brightness.
     """
+    from PIL import Image
+
     box = _head_box(image)
     small = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS, box=box)
     pixels = np.asarray(small, dtype=np.float32)
@@ -164,8 +170,10 @@ def _check_header(image: Image.Image) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
     turn = _TURNS.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
+    return image if turn is None else image.transpose(Image.Transpose[turn])
 
 
 def _orientation(image: Image.Image) -> int:
@@ -180,6 +188,8 @@ def _to_grey(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return image.convert("I").convert("F")
     if image.has_transparency_data:
+        from PIL import Image
+
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         return Image.alpha_composite(black, image.convert("RGBA")).convert("L")
     if image.mode == "CMYK":
@@ -192,6 +202,8 @@ def _head_box(image: Image.Image) -> tuple[float, float, float, float]:
 
     The outermost pixels of the thumbnail do not count: some scans carry a white frame.
     """
+    from PIL import Image
+
     thumb = np.asarray(image.resize((_THUMB, _THUMB), Image.Resampling.BOX), dtype=np.float32)
     low, high = np.percentile(thumb, (2.0, 98.0))
     bright = thumb > low + 0.18 * (high - low)
