@@ -14,6 +14,7 @@ import pytest
 import typer.main
 
 import loadonce
+import loadonce.convert
 import loadonce.errors
 import loadonce.http
 import loadonce.loaders
@@ -28,6 +29,7 @@ from .pages import ROOT
 REFERENCE = ROOT / "docs/reference"
 MODULES: dict[str, ModuleType] = {
     "api.md": loadonce,
+    "convert.md": loadonce.convert,
     "http.md": loadonce.http,
     "loaders.md": loadonce.loaders,
     "testing.md": loadonce.testing,

@@ -7,6 +7,7 @@ from loadonce.artifacts.libraries import check_libraries, installed_versions
 from loadonce.artifacts.lock import LockFile
 from loadonce.artifacts.reading import measure, read_verified, walk_files
 from loadonce.artifacts.source import Source
+from loadonce.artifacts.writing import replace_file
 
 __all__ = [
     "LOCK_NAME",
@@ -18,5 +19,6 @@ __all__ = [
     "installed_versions",
     "measure",
     "read_verified",
+    "replace_file",
     "walk_files",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from types import MappingProxyType
 from loadonce.artifacts.entry import LOCK_NAME, LockEntry
 from loadonce.artifacts.locktext import parse, render
 from loadonce.artifacts.opening import read_small_file
+from loadonce.artifacts.writing import replace_file
 from loadonce.errors import LockFileError
 
 MAX_LOCK_BYTES = 16 * 2**20
@@ -34,14 +33,8 @@ class LockFile:
         Raises LockFileError when it cannot be written; the old one is then intact.
         """
         content = render(self.entries).encode()
-        temporary = root / f".{LOCK_NAME}.{secrets.token_hex(8)}"
         try:
-            try:
-                _write_durably(temporary, content)
-                os.replace(temporary, root / LOCK_NAME)
-            finally:
-                temporary.unlink(missing_ok=True)
-            _sync_directory(root)
+            replace_file(root / LOCK_NAME, content)
         except OSError as exc:
             raise LockFileError(
                 "", f"the lock file could not be written: {exc.strerror}", path=LOCK_NAME
@@ -77,20 +70,3 @@ def _read_text(root: Path) -> str:
     except OSError as exc:
         problem = f"the lock file cannot be read: {exc.strerror}"
         raise LockFileError("", problem, path=LOCK_NAME) from exc
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o644), "wb") as file:
-        os.fchmod(file.fileno(), 0o644)  # whatever the umask: other users' servers read it
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(root: Path) -> None:
-    directory = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -1,4 +1,4 @@
-"""The command line: serve, dev, check, inspect, lock."""
+"""The command line: serve, dev, check, inspect, lock, convert."""
 
 from __future__ import annotations
 

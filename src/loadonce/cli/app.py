@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from loadonce.errors import LoadOnceError
 
-from . import check, dev, inspect, lock, serve
+from . import check, convert, dev, inspect, lock, serve
 
 
 class _Commands(TyperGroup):
@@ -77,3 +77,4 @@ app.command("dev")(dev.dev)
 app.command("check")(check.check)
 app.command("inspect")(inspect.inspect)
 app.command("lock")(lock.lock)
+app.command("convert")(convert.convert)
