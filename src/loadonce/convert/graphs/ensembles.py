@@ -1,0 +1,139 @@
+"""Sums of decision trees as one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadonce.convert.graphs.building import tensor
+from loadonce.convert.graphs.scope import Scope
+
+AT_MOST, BELOW, MEMBER = 0, 1, 6
+"""How a node compares: go left where the value is at most, or below, its split, or in its set."""
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tree:
+    """Nodes by number; node 0 is the root.
+
+    Args:
+        target: the output that the leaves add to.
+        left, right: the nodes below; -1 at a leaf.
+        feature: the column that a node compares.
+        split: what it compares with.
+        missing_left: whether NaN goes left.
+        weight: by node: what a leaf adds.
+        mode: how all nodes compare, except those with `members`.
+        members: by node: the categories that go left.
+    """
+
+    target: int
+    left: Array
+    right: Array
+    feature: Array
+    split: Array
+    missing_left: Array
+    weight: Array
+    mode: int = AT_MOST
+    members: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+
+def constant(target: int, weight: float) -> Tree:
+    """A tree of one leaf: where a sum starts."""
+    none, zero = np.full(1, -1), np.zeros(1)
+    return Tree(target, none, none, np.zeros(1, dtype=np.int64), zero, zero, np.full(1, weight))
+
+
+def added(scope: Scope, source: str, trees: Sequence[Tree], targets: int, dtype: type) -> str:
+    """The sums of the leaves that each row of `source` reaches: `[None, targets]`.
+
+    The trees are added in their order, in `dtype`, which is that of `source` too.
+    """
+    flat = [_flat(tree) for tree in trees]
+    nodes = np.cumsum([0, *(len(each.feature) for each in flat)])
+    leaves = np.cumsum([0, *(len(each.weight) for each in flat)])
+
+    def joined(name: str) -> Array:
+        return np.concatenate([getattr(each, name) for each in flat])
+
+    def pointers(name: str, is_leaf: str) -> list[int]:
+        found = [
+            getattr(each, name) + np.where(getattr(each, is_leaf), leaf, node)
+            for each, node, leaf in zip(flat, nodes, leaves, strict=False)
+        ]
+        return [int(each) for each in np.concatenate(found)]
+
+    members = [value for each in flat for one in each.members for value in (*one, np.nan)]
+    sets = {"membership_values": tensor(np.asarray(members, dtype=dtype))} if members else {}
+    return scope.g.ml(
+        "TreeEnsemble",
+        source,
+        n_targets=targets,
+        aggregate_function=1,
+        post_transform=0,
+        tree_roots=nodes[:-1].tolist(),
+        nodes_featureids=joined("feature").tolist(),
+        nodes_modes=tensor(joined("mode").astype(np.uint8)),
+        nodes_splits=tensor(joined("split").astype(dtype)),
+        nodes_truenodeids=pointers("left", "left_is_leaf"),
+        nodes_falsenodeids=pointers("right", "right_is_leaf"),
+        nodes_trueleafs=joined("left_is_leaf").astype(np.int64).tolist(),
+        nodes_falseleafs=joined("right_is_leaf").astype(np.int64).tolist(),
+        nodes_missing_value_tracks_true=joined("missing_left").astype(np.int64).tolist(),
+        leaf_targetids=[
+            tree.target for tree, each in zip(trees, flat, strict=True) for _ in each.weight
+        ],
+        leaf_weights=tensor(joined("weight").astype(dtype)),
+        **sets,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flat:
+    """A tree's inner nodes and its leaves, each numbered by themselves."""
+
+    feature: Array
+    mode: Array
+    split: Array
+    left: Array
+    right: Array
+    left_is_leaf: Array
+    right_is_leaf: Array
+    missing_left: Array
+    weight: Array
+    members: tuple[tuple[int, ...], ...]
+
+
+def _flat(tree: Tree) -> _Flat:
+    is_leaf = tree.left < 0
+    if is_leaf[0]:
+        return _lone(tree.weight[:1])
+    inner = np.flatnonzero(~is_leaf)
+    number = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)
+    left, right = tree.left[inner], tree.right[inner]
+    mode = np.full(len(tree.left), tree.mode)
+    mode[[node for node, _ in tree.members]] = MEMBER
+    return _Flat(
+        tree.feature[inner],
+        mode[inner],
+        tree.split[inner],
+        number[left],
+        number[right],
+        is_leaf[left],
+        is_leaf[right],
+        tree.missing_left[inner],
+        tree.weight[is_leaf],
+        tuple(values for _, values in sorted(tree.members)),
+    )
+
+
+def _lone(weight: Array) -> _Flat:
+    """A node with the same leaf on both sides: the operator wants a node."""
+    zero, yes = np.zeros(1, dtype=np.int64), np.ones(1, dtype=bool)
+    return _Flat(zero, zero, np.zeros(1), zero, zero, yes, yes, yes, weight, ())

@@ -1,0 +1,135 @@
+"""scikit-learn's trees and forests: float32 columns against double thresholds, sums in double."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from loadonce.convert.graphs.columns import Columns
+from loadonce.convert.graphs.ensembles import Tree, added, constant
+from loadonce.convert.graphs.scope import Classified, Scope
+from loadonce.convert.graphs.scoring import from_probabilities, softmaxed, two_sided
+
+
+def tree_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
+    """The shares of the classes in the leaf."""
+    return _shares(scope, estimator, [estimator], columns)
+
+
+def forest_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
+    """The mean of the trees' shares."""
+    return _shares(scope, estimator, estimator.estimators_, columns)
+
+
+def tree_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
+    """The value of the leaf."""
+    return _values(scope, estimator, [estimator], columns)
+
+
+def forest_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
+    """The mean of the trees' values."""
+    total = _values(scope, estimator, estimator.estimators_, columns)
+    return scope.g.op("Div", total, scope.g.numbers(float(len(estimator.estimators_))))
+
+
+def boosted_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
+    """The start plus the trees' values, then the loss's link."""
+    g = scope.g
+    raw = _boosted(scope, estimator, columns)
+    name = type(estimator._loss).__name__
+    if name == "HalfMultinomialLoss":
+        return softmaxed(scope, raw)
+    if name == "ExponentialLoss":
+        answer = two_sided(scope, g.op("Mul", raw, g.numbers(2.0)))
+    else:
+        answer = two_sided(scope, raw)
+    positive = g.op("GreaterOrEqual", raw, g.numbers(0.0))
+    index = g.op("Reshape", g.cast(positive, "int64"), g.integers(-1))
+    return Classified(index, answer.probabilities, raw)
+
+
+def boosted_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
+    """The start plus the trees' values."""
+    return _boosted(scope, estimator, columns)
+
+
+def rounded(scope: Scope, estimator: Any, columns: Columns) -> str:
+    """The columns as doubles that float32 can hold: the original rounds before it compares."""
+    g = scope.g
+    if not estimator.__sklearn_tags__().input_tags.allow_nan:
+        scope.refuse_missing(columns)
+    return g.cast(g.cast(scope.numbers(columns), "float"), "double")
+
+
+def _sum(scope: Scope, estimator: Any, trees: list[Tree], targets: int, columns: Columns) -> str:
+    for tree in trees:
+        inner = tree.left >= 0
+        for feature, split in zip(tree.feature[inner], tree.split[inner], strict=True):
+            scope.trace(columns[feature], [split])
+    return added(scope, rounded(scope, estimator, columns), trees, targets, np.float64)
+
+
+def _shares(scope: Scope, estimator: Any, trees: list[Any], columns: Columns) -> Classified:
+    if estimator.n_outputs_ != 1:
+        raise scope.refusal("it has several outputs")
+    g = scope.g
+    classes = len(estimator.classes_)
+    found = [
+        _tree(each.tree_, target, each.tree_.value[:, 0, target])
+        for each in trees
+        for target in range(classes)
+    ]
+    total = _sum(scope, estimator, found, classes, columns)
+    if len(trees) > 1:
+        total = g.op("Div", total, g.numbers(float(len(trees))))
+    return from_probabilities(scope, total)
+
+
+def _values(scope: Scope, estimator: Any, trees: list[Any], columns: Columns) -> str:
+    if estimator.n_outputs_ != 1:
+        raise scope.refusal("it has several outputs")
+    found = [_tree(each.tree_, 0, each.tree_.value[:, 0, 0]) for each in trees]
+    return _sum(scope, estimator, found, 1, columns)
+
+
+def _boosted(scope: Scope, estimator: Any, columns: Columns) -> str:
+    start = estimator.init_
+    if start != "zero" and type(start).__name__ not in ("DummyClassifier", "DummyRegressor"):
+        raise scope.refusal(f"it starts from a {type(start).__name__}")
+    blank = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
+    starts = estimator._raw_predict_init(blank)[0]
+    found = [constant(target, float(value)) for target, value in enumerate(starts)]
+    for stage in estimator.estimators_:
+        for target, each in enumerate(stage):
+            values = each.tree_.value[:, 0, 0] * estimator.learning_rate
+            found.append(_tree(each.tree_, target, values))
+    return _sum(scope, estimator, found, len(starts), columns)
+
+
+def _tree(tree: Any, target: int, weight: Any) -> Tree:
+    return Tree(
+        target,
+        tree.children_left,
+        tree.children_right,
+        tree.feature,
+        tree.threshold,
+        tree.missing_go_to_left.astype(bool),
+        weight,
+    )
+
+
+CLASSIFIERS = {
+    "sklearn.DecisionTreeClassifier": tree_classifier,
+    "sklearn.ExtraTreeClassifier": tree_classifier,
+    "sklearn.RandomForestClassifier": forest_classifier,
+    "sklearn.ExtraTreesClassifier": forest_classifier,
+    "sklearn.GradientBoostingClassifier": boosted_classifier,
+}
+REGRESSORS = {
+    "sklearn.DecisionTreeRegressor": tree_regressor,
+    "sklearn.ExtraTreeRegressor": tree_regressor,
+    "sklearn.RandomForestRegressor": forest_regressor,
+    "sklearn.ExtraTreesRegressor": forest_regressor,
+    "sklearn.GradientBoostingRegressor": boosted_regressor,
+}

@@ -1,0 +1,155 @@
+"""Classifiers and regressors of scikit-learn answer as their graphs do."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
+from sklearn.linear_model import (
+    ElasticNet,
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    QuantileRegressor,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+    TweedieRegressor,
+)
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from . import data
+from .comparing import compared
+
+EXACT = 1e-9
+
+CLASSIFIERS = {
+    "logistic": LogisticRegression(),
+    "ridge": RidgeClassifier(),
+    "linear svc": LinearSVC(random_state=0),
+    "sgd": SGDClassifier(loss="log_loss", random_state=0),
+    "sgd hinge": SGDClassifier(random_state=0),
+    "tree": DecisionTreeClassifier(max_depth=4, random_state=0),
+    "leaf": DecisionTreeClassifier(max_depth=1, min_samples_leaf=80, random_state=0),
+    "forest": RandomForestClassifier(8, random_state=0),
+    "flat forest": RandomForestClassifier(7, max_depth=3, random_state=0),
+    "extra trees": ExtraTreesClassifier(6, max_depth=5, random_state=0),
+    "boosting": GradientBoostingClassifier(n_estimators=8, random_state=0),
+    "boosting from zero": GradientBoostingClassifier(n_estimators=4, init="zero", random_state=0),
+    "boosting exponential": GradientBoostingClassifier(
+        loss="exponential", n_estimators=4, random_state=0
+    ),
+    "histogram": HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=5),
+    "voting": VotingClassifier(
+        [
+            ("linear", make_pipeline(StandardScaler(), LogisticRegression())),
+            ("tree", DecisionTreeClassifier(max_depth=3, random_state=0)),
+        ],
+        voting="soft",
+        weights=[1, 2],
+    ),
+}
+REGRESSORS = {
+    "linear": LinearRegression(),
+    "ridge": Ridge(),
+    "elastic net": ElasticNet(),
+    "quantile": QuantileRegressor(alpha=0.01),
+    "linear svr": LinearSVR(random_state=0),
+    "poisson": PoissonRegressor(),
+    "gamma": GammaRegressor(),
+    "tweedie": TweedieRegressor(power=1.5),
+    "tweedie identity": TweedieRegressor(power=0, link="identity"),
+    "tree": DecisionTreeRegressor(max_depth=5, random_state=0),
+    "forest": RandomForestRegressor(6, random_state=0),
+    "extra trees": ExtraTreesRegressor(5, random_state=0),
+    "boosting": GradientBoostingRegressor(n_estimators=9, random_state=0),
+    "boosting quantile": GradientBoostingRegressor(
+        loss="quantile", alpha=0.9, n_estimators=5, random_state=0
+    ),
+    "histogram": HistGradientBoostingRegressor(max_iter=8, min_samples_leaf=5),
+    "histogram poisson": HistGradientBoostingRegressor(loss="poisson", max_iter=5),
+    "histogram gamma": HistGradientBoostingRegressor(loss="gamma", max_iter=5),
+    "histogram quantile": HistGradientBoostingRegressor(loss="quantile", quantile=0.9, max_iter=5),
+    "voting": VotingRegressor([("linear", LinearRegression()), ("ridge", Ridge())]),
+}
+
+
+def fitted(estimator: Any, rows: Any, target: Any) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return estimator.fit(rows, target)
+
+
+@pytest.mark.parametrize("classes", [data.two, data.three])
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_and_its_graph_agree(name: str, classes: Any) -> None:
+    """Labels are equal, probabilities to the last digits; what is refused is NaN."""
+    if name == "boosting exponential" and classes is data.three:
+        pytest.skip("two classes only")
+    rows = data.numbers()
+    found = compared(fitted(CLASSIFIERS[name], rows, classes()), rows)
+    assert (found.labels, found.answered) == (0, 0)
+    assert found.difference < EXACT
+    assert found.rows > len(rows)
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_a_regressor_and_its_graph_agree(name: str) -> None:
+    """Values are equal to the last digits; what is refused is NaN."""
+    rows = data.numbers()
+    found = compared(fitted(REGRESSORS[name], rows / 10, data.amounts()), rows / 10)
+    assert found.answered == 0
+    assert found.difference < EXACT
+    assert found.rows > len(rows)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DecisionTreeClassifier(max_depth=5, random_state=0),
+        RandomForestClassifier(5, random_state=0),
+        HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_trees_trained_with_gaps_send_the_missing_their_way(estimator: Any) -> None:
+    rows = data.numbers(missing=0.2)
+    found = compared(fitted(estimator, rows, data.three()), rows)
+    assert (found.labels, found.refused) == (0, 0)
+    assert found.difference < EXACT
+
+
+def test_histogram_boosting_knows_categories() -> None:
+    """Known ones by sets, unknown ones and the missing by the way of the missing."""
+    rows = data.frame()
+    model = HistGradientBoostingRegressor(
+        categorical_features=["city", "plan", "visits"], max_iter=12, min_samples_leaf=3
+    )
+    found = compared(fitted(model, rows, data.amounts() * (rows["city"] == "Chur")), rows)
+    assert found.refused == 0
+    assert found.difference < EXACT
+
+
+@pytest.mark.parametrize("values", [[0, 1], [1, 2], [False, True], [0.0, 3.0], ["no", "yes"]])
+def test_labels_are_the_classes_themselves(values: list[Any]) -> None:
+    rows = data.numbers()
+    model = LogisticRegression().fit(rows, np.asarray(values)[data.two()])
+    assert compared(model, rows).labels == 0

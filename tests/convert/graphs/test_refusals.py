@@ -1,0 +1,199 @@
+"""What has no exact graph is refused: the step, its class and the reason are named."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import (
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from loadonce.convert.graphs import build
+from loadonce.convert.model import Unconvertible
+
+from . import data
+from .comparing import compared
+from .test_models import fitted
+
+
+class Doubling(StandardScaler):  # type: ignore[misc]
+    """A scaler that does something else."""
+
+    def transform(self, X: Any, copy: Any = None) -> Any:
+        return 2 * super().transform(X, copy)
+
+
+class Renamed(StandardScaler):  # type: ignore[misc]
+    """The same scaler under another name."""
+
+    def __init__(self, with_mean: bool = True) -> None:
+        super().__init__(with_mean=with_mean)
+
+
+def refuses(
+    reason: str, estimator: Any, rows: Any = None, target: Any = None, **options: Any
+) -> None:
+    rows = data.numbers() if rows is None else rows
+    model = fitted(estimator, rows, data.two() if target is None else target)
+    with pytest.raises(Unconvertible, match=re.escape(reason)):
+        build(model, options.pop("feature_names", None), **options)
+
+
+def test_the_step_and_its_class_are_named() -> None:
+    steps = make_pipeline(StandardScaler(), KNNImputer(), LogisticRegression())
+    reason = "Pipeline > step 'knnimputer' (KNNImputer): there is no conversion for this class"
+    refuses(reason, steps)
+
+
+def test_a_subclass_that_answers_otherwise_is_no_parent() -> None:
+    reason = "step 'doubling' (Doubling): it is a StandardScaler of its own making: transform"
+    refuses(reason, make_pipeline(Doubling(), LogisticRegression()))
+
+
+def test_an_instance_with_a_method_of_its_own_is_no_parent() -> None:
+    scaler = StandardScaler()
+    model = make_pipeline(scaler, LogisticRegression()).fit(data.numbers(), data.two())
+    scaler.transform = lambda X: X
+    with pytest.raises(Unconvertible, match="of its own making: transform"):
+        build(model, None)
+
+
+def test_a_subclass_that_answers_alike_is_its_parent() -> None:
+    """The control."""
+    rows = data.numbers()
+    model = make_pipeline(Renamed(), LogisticRegression()).fit(rows, data.two())
+    assert compared(model, rows).labels == 0
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [
+        (KMeans(2), "it is neither a classifier nor a regressor"),
+        (object(), "object: it is neither a classifier nor a regressor"),
+    ],
+)
+def test_only_what_predicts_is_converted(estimator: Any, reason: str) -> None:
+    if hasattr(estimator, "fit"):
+        estimator.fit(data.numbers())
+    with pytest.raises(Unconvertible, match=reason):
+        build(estimator, None)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "reason"),
+    [
+        (SGDClassifier(loss="modified_huber"), "loss='modified_huber'"),
+        (VotingClassifier([("a", LogisticRegression())], voting="hard"), "voting='hard'"),
+        (
+            VotingClassifier([("a", RidgeClassifier())], voting="soft"),
+            "member 'a' gives no probabilities",
+        ),
+        (make_pipeline(FunctionTransformer(np.sin), Ridge()), "its function 'sin' is not known"),
+        (
+            make_pipeline(FunctionTransformer(np.clip, kw_args={"min": 0, "max": 1}), Ridge()),
+            "its function takes arguments",
+        ),
+        (GradientBoostingRegressor(init=Ridge(), n_estimators=2), "it starts from a Ridge"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_known_is_refused(estimator: Any, reason: str) -> None:
+    refuses(reason, estimator)
+
+
+@pytest.mark.parametrize("estimator", [Ridge(), RandomForestRegressor(2)])
+def test_several_outputs_are_refused(estimator: Any) -> None:
+    refuses("several outputs", estimator, target=data.numbers(2, seed=3))
+
+
+def test_several_labels_are_refused() -> None:
+    labels = np.column_stack([data.two(), data.two(seed=5)])
+    refuses("several outputs", RandomForestClassifier(2), target=labels)
+    refuses("several outputs", RidgeClassifier(), target=labels)
+
+
+def test_odd_classes_are_refused() -> None:
+    model = LogisticRegression().fit(data.numbers(), data.two())
+    model.classes_ = np.asarray([0.5, 1.5])
+    with pytest.raises(Unconvertible, match="neither integers nor texts"):
+        build(model, None)
+
+
+def test_a_link_that_is_not_known_is_refused() -> None:
+    model = HistGradientBoostingRegressor(max_iter=1).fit(data.numbers(), data.amounts())
+    model._loss.link = object()
+    with pytest.raises(Unconvertible, match="its link object has no conversion"):
+        build(model, None)
+
+
+def test_a_feature_is_text_or_a_number() -> None:
+    rows = data.frame(missing=0)
+    columns = ColumnTransformer([("a", OneHotEncoder(), ["plan"]), ("b", "passthrough", ["age"])])
+    reason = "feature 'age' is used both as text and as a number"
+    refuses(reason, make_pipeline(columns, LinearRegression()), rows, text=["age"])
+
+
+def test_a_model_of_no_columns_is_refused() -> None:
+    columns = ColumnTransformer([("a", FunctionTransformer(), [])], remainder="drop")
+    scaler = StandardScaler().fit(data.numbers())
+    columns.fit(data.numbers())
+    with pytest.raises(Unconvertible, match="it is given no columns"):
+        build(Pipeline([("a", columns), ("b", scaler), ("c", Ridge())]), None)
+
+
+@pytest.mark.parametrize(
+    "step", [OneHotEncoder(), SimpleImputer(strategy="most_frequent")], ids=["encoder", "imputer"]
+)
+def test_texts_that_a_step_made_are_refused(step: Any) -> None:
+    """Only texts as they were sent can be looked up."""
+    scaler = StandardScaler().fit(data.numbers(2))
+    step.fit(data.frame(missing=0)[["city", "plan"]].to_numpy())
+    model = Pipeline([("a", scaler), ("b", step), ("c", Ridge())])
+    with pytest.raises(Unconvertible, match="texts that an earlier step made"):
+        build(model, None)
+
+
+def test_categories_of_another_kind_are_refused() -> None:
+    days = np.asarray([[datetime.date(2020, 1, 1)], [datetime.date(2021, 1, 1)]] * 4, dtype=object)
+    model = make_pipeline(OneHotEncoder(), Ridge())
+    refuses("neither texts nor numbers", model, days, np.arange(8.0))
+
+
+def test_text_needs_names() -> None:
+    """Rows of one matrix hold numbers only."""
+    rows = data.frame(missing=0)[["city", "plan"]].to_numpy()
+    model = make_pipeline(OneHotEncoder(), Ridge())
+    refuses("trained on text without feature names", model, rows, data.amounts())
+    assert build(model, ["town", "plan"]).features[0].name == "town"
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["a", "b", "c"], "3 feature names were given for 4 features"),
+        (["a", "b", "c", "a"], "two features have the same name"),
+        (["a", "b", "c", "value"], "a feature is called 'value'"),
+    ],
+)
+def test_names_have_to_fit(names: list[str], reason: str) -> None:
+    refuses(reason, Ridge(), feature_names=names)
