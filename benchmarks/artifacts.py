@@ -184,9 +184,9 @@ def _make_network() -> None:
     ]
     weights = [
         weight("w1", 32, 1, 3, 3),
-        weight("w2", 48, 32, 3, 3),
-        weight("w3", 64, 48, 3, 3),
-        weight("w4", 10, 64),
+        weight("w2", 64, 32, 3, 3),
+        weight("w3", 80, 64, 3, 3),
+        weight("w4", 10, 80),
     ]
     shape: list[str | int | None] = ["n", 1, _SIDE, _SIDE]
     taken = [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)]

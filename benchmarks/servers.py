@@ -38,7 +38,8 @@ class Server:
     """One running contender.
 
     Attributes:
-        start_seconds: from its program's start to its first right prediction.
+        start_seconds: from its program's start to its first prediction.
+        refusal: the latest answer that was none, for messages.
     """
 
     contender: Contender
@@ -48,6 +49,7 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     start_seconds: float = 0.0
+    refusal: str = ""
 
     @property
     def path(self) -> str:
@@ -68,13 +70,15 @@ class Server:
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 200:
+            self.refusal = f"{answer.status}: {text[:200].decode(errors='replace')}"
             return None
         return Reply(0.0) if self.contender.is_floor else self.contender.reply(json.loads(text))
 
     def last_words(self) -> str:
-        """The end of what it printed."""
+        """Its latest refusal, and the end of what it printed."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return " / ".join(line.strip() for line in lines[-3:])[-400:]
+        said = [self.refusal, *lines[-3:]]
+        return " / ".join(line.strip() for line in said if line)[-400:]
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """The converted artifact behind a direct route."""
 
-from importlib import import_module
-
 from fastapi import FastAPI
+
+from loadonce.http import DirectRoute
 
 from .loadonce_converted import create_app as create
 
 
 def create_app() -> FastAPI:
-    return create(import_module("loadonce.http").DirectRoute)
+    return create(DirectRoute)

@@ -27,7 +27,7 @@ class Diabetes(BaseModel):
     insulin: float | None = None
     bmi: float | None = None
     diabetes_pedigree: float
-    age: int
+    age: float
 
 
 class Risk(BaseModel):

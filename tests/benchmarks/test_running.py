@@ -72,6 +72,15 @@ def test_a_server_that_ends_says_why() -> None:
         raise AssertionError("unreachable")
 
 
+@pytest.mark.integration
+@pytest.mark.timeout(60)
+def test_a_server_that_refuses_says_with_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.servers.START_TIMEOUT", 3.0)
+    refusing = contender(SERVER.replace("200", "422"))
+    with pytest.raises(ServerError, match="422"), running(refusing, "pipeline", {"age": 1.0}):
+        raise AssertionError("unreachable")
+
+
 def test_names_choose_contenders_models_or_both() -> None:
     assert chosen(["ray"]) == [("pipeline", "ray"), ("forest", "ray")]
     assert chosen(["forest", "ray", "litserve"]) == [("forest", "litserve"), ("forest", "ray")]
