@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from loadonce.convert.model import Feature, Graph, Unconvertible
+from loadonce.convert.model import Feature, Graph
 
 
 def build(estimator: Any, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
@@ -29,23 +29,16 @@ def one_step_off(estimator: Any, names: Sequence[str] | None, text: Collection[s
     return off(estimator, int(np.flatnonzero(estimator[-1].tree_.children_left != -1)[-1]))
 
 
+def astray(estimator: Any, node: int) -> Graph:
+    """The same, but where one node sends a missing value."""
+    nodes = _nodes(estimator[-1].tree_)
+    nodes["nodes_missing_value_tracks_true"][node] ^= 1
+    return _graph(estimator, None, nodes)
+
+
 def swapped(estimator: Any, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
     """The labels the wrong way round; values negated."""
     return _graph(estimator, names, _nodes(estimator[-1].tree_, sign=-1.0))
-
-
-def none(estimator: Any, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
-    raise Unconvertible("step 'tree' (DecisionTree): not today")
-
-
-def broken(estimator: Any, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
-    raise KeyError("tree_")
-
-
-def invalid(estimator: Any, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
-    graph = build(estimator, names)
-    del graph.model.graph.node[2:]
-    return graph
 
 
 def _nodes(tree: Any, sign: float = 1.0) -> dict[str, Any]:

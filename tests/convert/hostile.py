@@ -10,6 +10,14 @@ from collections.abc import Collection, Sequence
 from loadonce.convert.model import Graph, Unconvertible
 
 
+def none(estimator: object, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
+    raise Unconvertible("step 'tree' (DecisionTree): not today")
+
+
+def broken(estimator: object, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
+    raise KeyError("tree_")
+
+
 def call(estimator: object, names: Sequence[str], text: Collection[str] = ()) -> Graph:
     """Connect to the port that the first name tells."""
     import socket

@@ -17,9 +17,12 @@ from loadonce import Golden, lock_directory
 from loadonce.artifacts import LOCK_NAME, LockFile
 from loadonce.convert import Options, convert_directory, convert_file, convertible_files
 from loadonce.convert import conversion as converting
+from loadonce.convert.answers import Converted
+from loadonce.convert.model import Unconvertible
 from loadonce.convert.running import Answer
 from loadonce.errors import ConfigurationError, MissingExtraError
 
+from . import builders
 from .conftest import Save, pipeline
 
 pytestmark = pytest.mark.timeout(60)
@@ -82,16 +85,22 @@ def test_one_threshold_one_float_off_is_refused_and_told_of(save: Save, tmp_path
     [
         ("none", "step 'tree' (DecisionTree): not today"),
         ("broken", "building failed (KeyError)"),
-        ("invalid", "onnxruntime does not load the graph: "),
     ],
 )
 def test_what_has_no_graph_is_left_as_it_is_with_the_reason(
     save: Save, tmp_path: Path, builder: str, reason: str
 ) -> None:
-    save("a.joblib", pipeline(DecisionTreeRegressor(max_depth=2)))
-    done = convert_file(tmp_path, "a.joblib", Options(builder=f"builders:{builder}"))
-    assert done.reason.startswith(reason)
+    save("a.joblib", {"no": "pipeline"})
+    done = convert_file(tmp_path, "a.joblib", Options(builder=f"hostile:{builder}"))
+    assert done.reason == reason
     assert [each.name for each in tmp_path.glob("*.onnx")] == []
+
+
+def test_a_graph_that_onnxruntime_does_not_load_is_no_graph() -> None:
+    graph = builders.build(pipeline(DecisionTreeRegressor(max_depth=2)), None)
+    del graph.model.graph.node[2:]
+    with pytest.raises(Unconvertible, match="onnxruntime does not load the graph: "):
+        Converted(graph)
 
 
 def test_every_model_of_a_directory_is_tried(save: Save, tmp_path: Path) -> None:

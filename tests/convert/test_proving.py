@@ -111,6 +111,15 @@ def test_every_threshold_that_is_one_float_off_is_found_and_its_feature_named(tr
         assert proof.differing <= 20
 
 
+def test_a_missing_value_that_goes_the_wrong_way_is_found_at_every_node() -> None:
+    model = pipeline(DecisionTreeRegressor(max_depth=4, random_state=0))
+    ((tree,),) = [grove.trees for grove in groves(model)]
+    for node in np.flatnonzero(tree.column >= 0).tolist():
+        proof, _refuses = prove(model, builders.astray(model, node), REQUEST)
+        low, high, gets_there = thresholds._bounds(tree, node).get(tree.column[node], (0, 0, True))
+        assert proof.is_equal is not gets_there, (low, high)
+
+
 def test_stored_rows_are_told_by_their_index_and_never_by_a_value() -> None:
     model = pipeline(DecisionTreeRegressor(max_depth=3, random_state=0))
     rows = {"x0": [2.5, 3.5], "x1": [4.0, 4.0], "x2": [-6.0, -6.0]}
@@ -184,6 +193,16 @@ def test_all_thresholds_are_reached_on_both_sides(name: str) -> None:
     assert reached.compared(kept) == reached.total > 4
 
 
+def test_a_node_that_asks_only_whether_a_value_is_missing_is_reached_on_both_sides() -> None:
+    rows = X.copy()
+    rows[::3, 1] = np.nan
+    y = np.isnan(rows[:, 1]) * (50 + X[:, 0])
+    model = HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=5).fit(rows, y)
+    assert np.isinf([tree.threshold[0] for grove in groves(model) for tree in grove.trees]).all()
+    reached, original = survey(model, graph("a", "b", "c"))
+    assert reached.compared(original.answers_to_all(reached.rows)[0]) == reached.total > 4
+
+
 def test_of_very_many_nodes_one_for_each_threshold_is_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -238,9 +257,9 @@ def test_a_threshold_that_no_value_can_pass_is_not_counted_as_compared() -> None
 
 def test_a_threshold_that_no_row_can_get_to_is_not_counted_as_compared() -> None:
     tree = DecisionTreeRegressor(max_depth=2, random_state=0)
-    tree.fit(X, (X[:, 0] > 0) * (1000 + X[:, 1]))
+    model = make_pipeline(SimpleImputer(), tree).fit(X, (X[:, 0] > 0) * (1000 + X[:, 1]))
     tree.tree_.threshold[0] = 1e35  # so that nothing goes right, where the other one is
-    reached, _original = survey(tree, graph("a", "b", "c"))
+    reached, _original = survey(model, graph("a", "b", "c"))
     assert (reached.total, len(reached.rows)) == (2, 0)
 
 

@@ -27,8 +27,8 @@ _SPARE_NODES = 5_000  # further nodes, whose thresholds others have too
 _WANTED = 20_000  # rows, if there can be fewer: a node is then reached in several ways
 _MOST_WAYS = 4
 
-Bounds = Mapping[int, tuple[float, float]]
-"""By column: more than the first, at most the second."""
+Bounds = Mapping[int, tuple[float, float, bool]]
+"""By column: more than the first and at most the second; or missing, if the third says so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +94,7 @@ class _Probe:
     values: tuple[object, ...]
     feature: int
     key: tuple[int, float]
+    missing_left: bool
     bounds: Bounds
 
 
@@ -154,12 +155,14 @@ class _Survey:
         """Rows that lead to the node, with values around its threshold; none if no row can."""
         bounds = _bounds(tree, node)
         ways = [self._others(bounds, key[0], turn.feature) for _ in range(self._ways)]
-        around = [*turn.left, turn.right, *self._pools[turn.feature].missing]
+        around = [*turn.left, *turn.right, *self._pools[turn.feature].missing]
+        missing_left = bool(tree.missing_left[node])
         return [
             _Probe(
                 (*others[: turn.feature], value, *others[turn.feature + 1 :]),
                 turn.feature,
                 key,
+                missing_left,
                 bounds,
             )
             for others in ways
@@ -202,10 +205,10 @@ class _Survey:
         seen: Any = self._lens.see(rows).tolist() if probes else []
         for place, (probe, view) in enumerate(zip(probes, seen, strict=True)):
             column, level = probe.key
-            inside = all(low < view[each] <= high for each, (low, high) in probe.bounds.items())
-            if inside and view[column] == view[column]:
+            if all(_is_within(view[each], bound) for each, bound in probe.bounds.items()):
+                is_missing = view[column] != view[column]
                 threshold[place] = number[probe.key]
-                is_left[place] = view[column] <= level
+                is_left[place] = probe.missing_left if is_missing else view[column] <= level
         return threshold, is_left
 
 
@@ -223,12 +226,13 @@ class _Pool:
 
         mine = [turn for turn in turns.values() if turn.feature == feature]
         given = lens.candidates[feature]
-        around = {value: None for turn in mine for value in (*turn.left, turn.right)}
+        around = {value: None for turn in mine for value in (*turn.left, *turn.right)}
         self._values = [*given.all, *around]
         self._columns = columns
         self._seen = lens.view(feature, self._values)[:, columns]
         self._orders = np.argsort(self._seen, axis=0)
-        self._sorted = np.take_along_axis(self._seen, self._orders, axis=0)
+        self._sorted = np.take_along_axis(self._seen, self._orders, axis=0)  # NaN comes last
+        self._numbers = np.count_nonzero(~np.isnan(self._seen), axis=0).tolist()
         self.missing = [value for value in given.special if value is None or value != value]
 
     def within(self, bounds: Bounds, generator: np.random.Generator) -> list[object]:
@@ -239,16 +243,24 @@ class _Pool:
         for place, column in enumerate(self._columns):
             if column not in bounds:
                 continue
-            low, high = bounds[column]
+            low, high, takes_missing = bounds[column]
             if chosen is None:
                 start, end = np.searchsorted(self._sorted[:, place], (low, high), side="right")
-                chosen = self._orders[start:end, place]
+                missing = self._numbers[place] if takes_missing else len(self._values)
+                order = self._orders[:, place]
+                chosen = np.concatenate([order[start:end], order[missing:]])
             else:
                 seen = self._seen[chosen, place]
-                chosen = chosen[(low < seen) & (seen <= high)]
+                fits = (low < seen) & (seen <= high)
+                chosen = chosen[fits | (takes_missing & np.isnan(seen))]
         if chosen is None:
             return [self._values[generator.integers(len(self._values))]]
         return [self._values[chosen[generator.integers(len(chosen))]]] if len(chosen) else []
+
+
+def _is_within(seen: float, bound: tuple[float, float, bool]) -> bool:
+    low, high, takes_missing = bound
+    return low < seen <= high or (takes_missing and seen != seen)
 
 
 def _by_column(keys: Mapping[tuple[int, float], object]) -> dict[int, list[float]]:
@@ -260,14 +272,15 @@ def _by_column(keys: Mapping[tuple[int, float], object]) -> dict[int, list[float
 
 def _bounds(tree: Tree, node: int) -> Bounds:
     """What a row must be like to get to the node; but for sets of categories on the way."""
-    bounds: dict[int, tuple[float, float]] = {}
+    bounds: dict[int, tuple[float, float, bool]] = {}
     parents = tree.parents
     while node:
         parent = parents[node]
         column, level = int(tree.column[parent]), float(tree.threshold[parent])
         if column >= 0:
-            low, high = bounds.get(column, (float("-inf"), float("inf")))
-            is_left = tree.left[parent] == node
-            bounds[column] = (low, min(high, level)) if is_left else (max(low, level), high)
+            low, high, missing = bounds.get(column, (float("-inf"), float("inf"), True))
+            is_left = bool(tree.left[parent] == node)
+            low, high = (low, min(high, level)) if is_left else (max(low, level), high)
+            bounds[column] = (low, high, missing and is_left == bool(tree.missing_left[parent]))
         node = parent
     return bounds

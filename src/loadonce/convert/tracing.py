@@ -25,12 +25,12 @@ class Turn:
         feature: whose values they are.
         left: the last that goes left, and, if there is one, the last that the trees see as a
             smaller number than that.
-        right: the first that goes right.
+        right: the first that goes right; none where only missing values do.
     """
 
     feature: int
     left: tuple[object, ...]
-    right: object
+    right: tuple[object, ...]
 
 
 class Lens:
@@ -111,7 +111,9 @@ class Lens:
         for key, turn, before in zip(wanted, upper, lower, strict=True):
             if turn is not None:
                 left = (turn[0],) if before is None else (turn[0], before[0])
-                found[key] = Turn(feature, left, turn[1])
+                found[key] = Turn(feature, left, (turn[1],))
+            elif key[1] == float("inf"):
+                found[key] = Turn(feature, self.candidates[feature].usual[:1], ())
         return found
 
     def _below(self, levels: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 class Tree:
     """Nodes by number; node 0 is the root. A row goes left if its value is at most the threshold.
 
+    A threshold of infinity asks whether the value is missing.
+
     Args:
         column: of the transformed row; -1 for leaves, and for nodes that ask for categories.
         threshold: NaN where column is -1.
         left, right: the nodes below; -1 at a leaf.
+        missing_left: whether a missing value goes left.
     """
 
     column: NDArray[np.int64]
     threshold: NDArray[np.float64]
     left: NDArray[np.int64]
     right: NDArray[np.int64]
+    missing_left: NDArray[np.bool_]
 
     @functools.cached_property
     def parents(self) -> list[int]:
@@ -101,6 +105,7 @@ def _of_sklearn(tree: Any) -> Tree:
         np.where(is_leaf, np.nan, tree.threshold),
         tree.children_left.astype(np.int64),
         tree.children_right.astype(np.int64),
+        tree.missing_go_to_left.astype(np.bool_),
     )
 
 
@@ -115,6 +120,7 @@ def _of_histogram(nodes: NDArray[Any]) -> Tree:
         np.where(is_number, nodes["num_threshold"], np.nan),
         np.where(is_leaf, -1, nodes["left"].astype(np.int64)),
         np.where(is_leaf, -1, nodes["right"].astype(np.int64)),
+        nodes["missing_go_to_left"].astype(np.bool_),
     )
 
 
@@ -133,6 +139,7 @@ def _of_xgboost(booster: Any) -> Iterator[Tree]:
             np.where(is_number, np.nextafter(bounds, np.float32("-inf")), np.nan),
             left,
             np.array(tree["right_children"], dtype=np.int64),
+            np.array(tree["default_left"], dtype=np.bool_),
         )
 
 
@@ -140,28 +147,35 @@ def _of_lightgbm(booster: Any) -> Iterator[Tree]:
     import numpy as np
 
     for tree in booster.dump_model()["tree_info"]:
-        nodes: list[tuple[int, float, int, int]] = []
+        nodes: list[_Node] = []
         _flatten(tree["tree_structure"], nodes)
-        column, threshold, left, right = zip(*nodes, strict=True)
+        column, threshold, left, right, missing_left = zip(*nodes, strict=True)
         yield Tree(
             np.array(column, dtype=np.int64),
             np.array(threshold, dtype=np.float64),
             np.array(left, dtype=np.int64),
             np.array(right, dtype=np.int64),
+            np.array(missing_left, dtype=np.bool_),
         )
 
 
-def _flatten(node: Any, nodes: list[tuple[int, float, int, int]]) -> int:
+_Node = tuple[int, float, int, int, bool]
+
+
+def _flatten(node: Any, nodes: list[_Node]) -> int:
     """Append `node` and all below it; returns its number."""
     number = len(nodes)
-    nodes.append((-1, float("nan"), -1, -1))
+    nodes.append((-1, float("nan"), -1, -1, False))
     if "split_feature" in node:
         left = _flatten(node["left_child"], nodes)
         right = _flatten(node["right_child"], nodes)
         is_number = node["decision_type"] == "<="
         column = node["split_feature"] if is_number else -1
         threshold = float(node["threshold"]) if is_number else float("nan")
-        nodes[number] = (column, threshold, left, right)
+        # Where no value was missing in training, a missing one counts as 0.
+        is_zero = node["missing_type"] == "None"
+        missing_left = threshold >= 0 if is_zero else bool(node["default_left"])
+        nodes[number] = (column, threshold, left, right, missing_left)
     return number
 
 
