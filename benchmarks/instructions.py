@@ -7,9 +7,8 @@ Each step runs under valgrind twice, a few times and many times; the difference 
 cost, without start-up. Instructions inside the kernel are not counted.
 """
 
-from __future__ import annotations
-
 import asyncio
+import gc
 import re
 import subprocess
 import sys
@@ -259,6 +258,7 @@ def _request(app: Any, body: bytes = b"") -> Step:
 
 async def repeat(name: str, times: int) -> None:
     """Run one step so often; `times` is all that differs between two runs."""
+    gc.disable()
     async for step in STEPS[name]():
         for _ in range(times):
             await step()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ByteSize
+from pydantic import AliasChoices, ByteSize, Field, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -21,6 +21,9 @@ class Settings(BaseSettings):
             machine and its control group: a load that would not fit is refused.
         progress: show progress bars while loading: "auto" on a terminal only.
         freeze: `gc.freeze()` after loading, so that collections do not walk the models.
+        workers: how many processes like this one share the machine; the threads that libraries may
+            start inside a call are cores / workers / inference threads. uvicorn's and gunicorn's
+            own `WEB_CONCURRENCY` counts where this is not set.
     """
 
     model_config = SettingsConfigDict(env_prefix="LOADONCE_", extra="ignore")
@@ -30,3 +33,6 @@ class Settings(BaseSettings):
     memory_limit: ByteSize | None = None
     progress: Literal["auto", "never"] = "auto"
     freeze: bool = True
+    workers: PositiveInt = Field(
+        default=1, validation_alias=AliasChoices("LOADONCE_WORKERS", "WEB_CONCURRENCY")
+    )

@@ -4,7 +4,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ def load(source: Source) -> Scaler:
 
 
 class Models(Registry):
-    double: Model[Scaler] = artifact("double.bin", loader=load)
+    double: Model[Scaler] = artifact("double.bin", loader=load, placement="thread")
     triple: Model[Scaler] = artifact("triple.bin", loader=load, required=False)
 
 
@@ -318,6 +318,72 @@ def test_a_stream_and_background_tasks_keep_the_lease_to_their_end(models: Model
         assert [what for what, *_ in seen] == ["part 0", "part 1", "part 2", "after"]
         assert {leases for _what, leases, _factor in seen} == {1}
         assert models.double.status().leases == 0
+
+
+async def test_calls_declared_inline_run_on_the_loop(root: Path) -> None:
+    class Inline(Registry):
+        double: Model[Scaler] = artifact("double.bin", loader=load, placement="inline")
+
+    async with Inline(root).loaded() as models, models.double.lease() as handle:
+        for _ in range(3):
+            assert await handle.run(Scaler.scale, [1.0]) == [2.0]
+            assert await handle.batch(Scaler.scale, 1.0) == 2.0
+        assert handle.value.threads == {threading.get_ident()}
+        placements = models.double.status().statistics.placements
+        assert placements == {"Scaler.scale": {1: "inline"}}
+
+
+def parts_of(model: Scaler, count: int) -> Iterator[float]:
+    for number in range(count):
+        yield model.scale([number])[0]
+
+
+def test_a_stream_of_a_model_holds_the_version_and_its_thread(models: Models) -> None:
+    app = make_app(models)
+    seen: list[int] = []
+
+    @app.get("/stream")
+    async def stream(model: Annotated[Handle[Scaler], Depends(models.double)]) -> Any:
+        async def lines() -> AsyncIterator[str]:
+            async for part in model.stream(parts_of, 3):
+                seen.append(models.double.status().leases)
+                yield f"{part};"
+
+        return StreamingResponse(lines())
+
+    with TestClient(app) as client:
+        assert client.get("/stream").text == "0.0;2.0;4.0;"
+        assert seen == [2, 2, 2]  # the request's, and the stream's own
+        status = models.double.status()
+        assert (status.leases, status.statistics.calls, status.statistics.errors) == (0, 1, 0)
+
+
+async def test_one_bad_row_of_many_requests_fails_one(models: Models) -> None:
+    app = make_app(models)
+
+    def inverse(_model: Scaler, rows: list[float]) -> list[float]:
+        return [1 / row for row in rows]
+
+    @app.get("/inverse/{row}")
+    async def get(
+        row: float, model: Annotated[Handle[Scaler], Depends(models.double)]
+    ) -> float | None:
+        try:
+            return await model.batch(inverse, row)
+        except ZeroDivisionError:
+            return None
+
+    @app.get("/all")
+    async def get_all(model: Annotated[Handle[Scaler], Depends(models.double)]) -> list[bool]:
+        found = await model.batch_many(inverse, [1.0, 0.0, 2.0], return_exceptions=True)
+        return [isinstance(one, Exception) for one in found]
+
+    async with running_client(app) as client:
+        rows = [0.0, *(float(2**power) for power in range(15))]
+        answers = await asyncio.gather(*(client.get(f"/inverse/{row}") for row in rows))
+        assert [answer.json() for answer in answers] == [None, *(1 / row for row in rows[1:])]
+        assert (await client.get("/all")).json() == [False, True, False]
+        assert models.double.status().statistics.errors == 2
 
 
 async def test_requests_finish_on_the_version_they_began_with(models: Models, root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,10 @@ from loadonce.errors import (
     QueueFullError,
 )
 from loadonce.inference import Engine
+from loadonce.inference.engine import LATER
+from loadonce.inference.placement import OVERRUN, TRIALS
 from loadonce.observe.statistics import CallStatistics
+from loadonce.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +98,7 @@ async def test_calls_that_arrive_together_run_together() -> None:
     results = await asyncio.gather(*(engine.batch(1, 2, doubled, item) for item in range(100)))
     assert results == [2 * item for item in range(100)]
     assert calls == [64, 36]
-    assert engine.statistics.snapshot().batch_sizes == {64: 1, 36: 1}
+    assert engine.statistics.snapshot({}).batch_sizes == {64: 1, 36: 1}
     await engine.close()
 
 
@@ -344,3 +348,538 @@ async def test_whoever_leaves_at_once_costs_no_execution() -> None:
     await asyncio.wait([leaving])
     await engine.close(5)
     assert ran == []
+
+
+# -- calls on the loop -------------------------------------------------------------------------
+
+
+async def batch(engine: Engine, function: Any, item: Any) -> Any:
+    """As a handle does it."""
+    result = engine.batch_now(2, function, item)
+    return await engine.batch(1, 2, function, item) if result is LATER else result
+
+
+async def run(engine: Engine, function: Any, *args: Any) -> Any:
+    """As a handle does it."""
+    result = engine.run_now(function, 2, args, {})
+    return await engine.run(function, 2, *args) if result is LATER else result
+
+
+def place(_value: int, items: Sequence[int] = (0,)) -> list[int]:
+    """Where it was called, for each item."""
+    return [threading.get_ident()] * len(items)
+
+
+def here(found: int) -> bool:
+    return found == threading.get_ident()
+
+
+async def warm_up(engine: Engine, function: Any) -> None:
+    """Call until the engine has moved the calls to the loop."""
+    for _ in range(1000):
+        await batch(engine, function, 0)
+        if engine.placements()[function.__qualname__].get(1) == "inline":
+            return
+    raise AssertionError("never moved to the loop")
+
+
+@pytest.mark.parametrize("call", [batch, run])
+async def test_a_short_call_moves_to_the_loop_once_it_was_measured(call: Any) -> None:
+    engine = make()
+    found = [await call(engine, place, *([0] if call is batch else [])) for _ in range(200)]
+    threads = [one if call is batch else one[0] for one in found]
+    assert not any(map(here, threads[:TRIALS]))  # unknown calls never run on the loop
+    assert any(map(here, threads))
+    assert engine.statistics.calls == 200
+    assert engine.statistics.snapshot({}).batch_sizes == ({1: 200} if call is batch else {})
+    await engine.close()
+    with pytest.raises(NotReadyError):
+        await call(engine, place, *([0] if call is batch else []))
+
+
+async def test_a_call_that_waits_never_runs_on_the_loop() -> None:
+    """Short in computing, but it sleeps: the processor's time tells."""
+
+    def waits(value: int, items: list[int]) -> list[int]:
+        time.sleep(0.001)
+        return place(value, items)
+
+    engine = make()
+    found = [await batch(engine, waits, 0) for _ in range(4 * TRIALS)]
+    assert not any(map(here, found))
+    assert engine.placements()[waits.__qualname__] == {1: "thread"}
+    await engine.close()
+
+
+async def test_one_overrun_moves_calls_back_to_a_thread() -> None:
+    is_slow = False
+
+    def sometimes(value: int, items: list[int]) -> list[int]:
+        until = time.perf_counter() + (2 * OVERRUN if is_slow else 0)
+        while time.perf_counter() < until:
+            pass
+        return place(value, items)
+
+    engine = make()
+    await warm_up(engine, sometimes)
+    is_slow = True
+    assert here(await batch(engine, sometimes, 0))
+    for _ in range(2 * TRIALS):
+        assert not here(await batch(engine, sometimes, 0))
+    assert engine.placements()[sometimes.__qualname__] == {1: "thread"}
+    await engine.close()
+
+
+async def test_a_call_on_the_loop_does_not_join_one_in_a_thread() -> None:
+    """An object with one thread is never called by two."""
+    engine, gate = make(), Gate()
+    await warm_up(engine, place)
+    busy = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    later = [asyncio.create_task(batch(engine, place, 0)), asyncio.create_task(run(engine, place))]
+    await asyncio.sleep(0)
+    assert repr(engine) == "<Engine m: 2 waiting, 1 running>"
+    gate.release.set()
+    await asyncio.gather(busy, *later)
+    await engine.close()
+
+
+async def test_the_first_call_of_a_function_that_cannot_be_hashed_works_too() -> None:
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, value: int) -> int:
+            return value
+
+    engine = make(placement="inline")
+    assert await run(engine, Unhashable()) == 2
+    assert engine.batch_now(2, Unhashable(), 1) is LATER  # type: ignore[arg-type]
+    await engine.close()
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, GeneratorExit])
+async def test_an_error_on_the_loop_reaches_the_caller_and_ends_nothing(error: Any) -> None:
+    def fail(value: int, items: Any = ()) -> list[int]:
+        raise error("no")
+
+    engine = make(placement="inline")
+    expected = ValueError if error is ValueError else RuntimeError
+    for _ in range(2):
+        with pytest.raises(expected):
+            await batch(engine, fail, 0)
+        with pytest.raises(expected):
+            await run(engine, fail)
+    assert (engine.statistics.calls, engine.statistics.errors) == (4, 4)
+    await engine.close()
+
+
+async def test_on_the_loop_too_a_result_may_be_an_error_and_a_wrong_number_is_one() -> None:
+    def odd(value: int, items: list[Any]) -> Any:
+        return {0: [1, 2], 1: [KeyError(items[0])], 2: (7,)}[items[0]]
+
+    engine = make(placement="inline")
+    for _ in range(2):
+        assert await batch(engine, odd, 2) == 7
+        with pytest.raises(KeyError):
+            await batch(engine, odd, 1)
+        with pytest.raises(BatchResultError):
+            await batch(engine, odd, 0)
+    await engine.close()
+
+
+async def test_calls_of_one_turn_gather_on_the_loop_where_that_pays() -> None:
+    def vectorised(value: int, items: list[int]) -> list[int]:
+        calls.append(len(items))
+        time.sleep(0.005)  # as much for one as for many
+        return [value * item for item in items]
+
+    engine = make(placement="inline")
+    await batch(engine, vectorised, 0)
+    results = await asyncio.gather(*(batch(engine, vectorised, item) for item in range(20)))
+    assert results == [2 * item for item in range(20)]
+    assert set(calls) == {1}  # nobody had looked for company yet
+    calls.clear()
+    results = await asyncio.gather(*(batch(engine, vectorised, item) for item in range(20)))
+    assert results == [2 * item for item in range(20)]
+    assert calls == [20]
+    calls.clear()
+    for item in range(3):  # alone: the first waits for the end of its turn, then none does
+        assert await batch(engine, vectorised, item) == 2 * item
+    assert engine.batch_now(2, vectorised, 4) == 8
+    await engine.close()
+
+
+async def test_calls_that_cost_the_same_together_do_not_gather() -> None:
+    def row_by_row(value: int, items: list[int]) -> list[int]:
+        calls.append(len(items))
+        if len(items) > 1:
+            time.sleep(0.005)  # much more than 20 calls of one item
+        return items
+
+    engine = make(placement="inline")
+    await batch(engine, row_by_row, 0)
+    for _ in range(2):
+        await asyncio.gather(*(batch(engine, row_by_row, item) for item in range(20)))
+    assert calls[-1] == 20  # tried once
+    calls.clear()
+    for _ in range(2):
+        await asyncio.gather(*(batch(engine, row_by_row, item) for item in range(20)))
+    assert set(calls) == {1}
+    await engine.close()
+
+
+async def test_batches_on_the_loop_leave_it_to_others_in_between() -> None:
+    engine = make(placement="inline", max_batch_size=1)
+    turns: list[int] = []
+
+    def slow(_value: int, items: list[int]) -> list[int]:
+        until = time.perf_counter() + 2e-3
+        while time.perf_counter() < until:
+            pass
+        turns.append(turn)
+        return items
+
+    turn = 0
+    many = asyncio.create_task(engine.batch_many(1, 2, slow, range(4)))
+    while not many.done():  # counts the turns of the loop
+        turn += 1
+        await asyncio.sleep(0)
+    assert len(set(turns)) == 4  # each took longer than a turn may
+    await engine.close()
+
+
+# -- items that fail ---------------------------------------------------------------------------
+
+
+def poisoned(value: int, items: list[int]) -> list[int]:
+    calls.append(len(items))
+    if 13 in items:
+        raise ValueError("13")
+    return [value * item for item in items]
+
+
+async def async_poisoned(value: int, items: list[int]) -> list[int]:
+    await asyncio.sleep(0)
+    return poisoned(value, items)
+
+
+@pytest.mark.parametrize("function", [poisoned, async_poisoned])
+@pytest.mark.parametrize("placement", ["thread", "inline"])
+async def test_one_bad_item_among_32_fails_one_caller(function: Any, placement: str) -> None:
+    engine = make(placement=placement)
+    outcomes = await asyncio.gather(
+        *(engine.batch(1, 2, function, item) for item in range(32)), return_exceptions=True
+    )
+    assert isinstance(outcomes.pop(13), ValueError)
+    assert outcomes == [2 * item for item in range(32) if item != 13]
+    assert engine.statistics.errors == 1
+    assert calls[0] == 32
+    assert len(calls) == 11  # the batch, and twice its logarithm
+    await engine.close()
+
+
+async def test_a_function_may_return_an_error_in_an_item_s_place() -> None:
+    def some(_value: int, items: list[int]) -> list[Any]:
+        calls.append(len(items))
+        return [KeyError(item) if item == 2 else item for item in items]
+
+    engine = make()
+    outcomes = await asyncio.gather(
+        *(engine.batch(1, 2, some, item) for item in range(4)), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [int, int, KeyError, int]
+    assert calls == [4]
+    assert engine.statistics.errors == 1
+    assert isinstance(await engine.run(lambda: KeyError()), KeyError)  # of a plain call a result
+    await engine.close()
+
+
+async def test_many_items_of_one_caller_fail_together_or_each_by_itself() -> None:
+    engine = make(max_batch_size=8)
+    with pytest.raises(ValueError, match="13"):
+        await engine.batch_many(1, 2, poisoned, range(20))
+    found: list[Any] = await engine.batch_many(*(1, 2, poisoned, range(20)), return_exceptions=True)
+    assert isinstance(found.pop(13), ValueError)
+    assert found == [2 * item for item in range(20) if item != 13]
+    await engine.close()
+
+
+async def test_nobody_is_asked_again_for_items_that_nobody_waits_for() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def slow_and_poisoned(_value: int, items: list[int]) -> list[int]:
+        calls.append(len(items))
+        begun.set()
+        assert release.wait(10)
+        raise ValueError
+
+    engine = make()
+    tasks = [asyncio.create_task(engine.batch(1, 2, slow_and_poisoned, i)) for i in range(8)]
+    assert await asyncio.to_thread(begun.wait, 10)
+    for task in tasks[2:]:
+        task.cancel()
+    await asyncio.wait(tasks[2:])
+    release.set()
+    for task in tasks[:2]:
+        with pytest.raises(ValueError):
+            await task
+    assert calls == [8, 4, 2, 1, 1, 2, 4]  # the halves without callers are not halved again
+    await engine.close()
+
+
+# -- who is next, and how many -----------------------------------------------------------------
+
+
+async def test_functions_of_one_model_take_turns() -> None:
+    engine, gate, order = make(max_batch_size=1), Gate(), list[str]()
+
+    def often(_value: int, items: list[int]) -> list[int]:
+        order.append("often")
+        return items
+
+    def seldom(_value: int, items: list[int]) -> list[int]:
+        order.append("seldom")
+        return items
+
+    first = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    many = asyncio.create_task(engine.batch_many(1, 2, often, range(50)))
+    await asyncio.sleep(0)
+    one = asyncio.create_task(engine.batch(1, 2, seldom, 0))
+    await asyncio.sleep(0)
+    gate.release.set()
+    await asyncio.gather(first, many, one)
+    assert order.index("seldom") <= 1
+    await engine.close()
+
+
+async def test_models_do_not_wait_for_each_other() -> None:
+    busy, idle, gate = make(), make(), Gate()
+    stuck = [asyncio.create_task(busy.run(gate)) for _ in range(20)]
+    await gate.started()
+    assert await idle.batch(1, 2, doubled, 3) == 6
+    gate.release.set()
+    await asyncio.gather(*stuck)
+    await asyncio.gather(busy.close(), idle.close())
+
+
+async def test_items_count_as_what_they_cost() -> None:
+    engine = make(max_batch_size=10, batch_cost=len)
+
+    def lengths(_value: int, items: list[str]) -> list[int]:
+        calls.append(len(items))
+        return [len(item) for item in items]
+
+    texts = ["a" * 4, "b" * 4, "c" * 4, "d" * 100, "e", "f"]
+    assert await engine.batch_many(1, 2, lengths, texts) == [4, 4, 4, 100, 1, 1]
+    assert calls == [2, 1, 1, 2]
+    assert set(engine.placements()[lengths.__qualname__]) == {4, 8, 128, 2}
+    await engine.close()
+
+
+async def test_what_an_item_costs_decides_where_it_runs_alone() -> None:
+    engine = make(placement="inline", batch_cost=len)
+
+    def lengths(_value: int, items: list[str]) -> list[int]:
+        return [len(item) for item in items]
+
+    assert await batch(engine, lengths, "aaa") == 3
+    assert engine.batch_now(2, lengths, "bbbbb") == 5
+    assert engine.placements() == {lengths.__qualname__: {4: "inline", 8: "inline"}}
+    await engine.close()
+
+
+def test_a_batch_waits_for_company_if_it_is_told_to() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        engine = make(max_wait=0.5, max_batch_size=3, placement="inline")
+        first = asyncio.create_task(batch(engine, doubled, 1))
+        await asyncio.sleep(0.2)
+        assert calls == []
+        second = asyncio.create_task(batch(engine, doubled, 2))
+        assert list(await asyncio.gather(first, second)) == [2, 4]
+        assert (calls, round(loop.time(), 3)) == ([2], 0.5)  # since the first one came
+        assert await engine.batch_many(1, 2, doubled, [1, 2, 3]) == [2, 4, 6]
+        assert await engine.run(lambda: 1) == 1
+        assert round(loop.time(), 3) == 0.5  # a full batch does not wait, nor a plain call
+        last = asyncio.create_task(batch(engine, doubled, 1))
+        await asyncio.sleep(0.1)
+        await engine.close(5)  # nor does anything while the engine closes
+        assert (await last, round(loop.time(), 3)) == (2, 0.6)
+
+    FakeClock().run(main())
+
+
+@pytest.mark.parametrize("callers", [1, 20, 40])
+async def test_a_batch_is_made_smaller_where_it_would_come_too_late(callers: int) -> None:
+    """Measured at 20 ms an item, half of the second that is left allows 16 of 64 at a time."""
+
+    def slow(_value: int, items: list[int]) -> list[int]:
+        calls.append(len(items))
+        time.sleep(0.02)
+        return items
+
+    engine, gate = make(timeout=1.0, max_batch_size=64), Gate()
+    engine.profile(slow).single.ran_in_thread(0.02, 0.0, 0.02)
+    first = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    each = 40 // callers
+    many = [
+        asyncio.create_task(engine.batch_many(1, 2, slow, range(n * each, (n + 1) * each)))
+        for n in range(callers)
+    ]
+    await asyncio.sleep(0)
+    gate.release.set()
+    assert [one for part in await asyncio.gather(*many) for one in part] == list(range(40))
+    assert calls[0] <= 16
+    await first
+    await engine.close()
+
+
+# -- many who leave, and time ------------------------------------------------------------------
+
+
+async def test_a_thousand_who_leave_the_queue_cost_no_execution() -> None:
+    engine, gate = make(max_queue=2000), Gate()
+    first = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    tasks = [asyncio.create_task(engine.batch(1, 2, doubled, item)) for item in range(500)]
+    tasks += [asyncio.create_task(run(engine, doubled, [item])) for item in range(500)]
+    await asyncio.sleep(0)
+    assert engine.statistics.waiting == 1000
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert engine.statistics.waiting == 0
+    gate.release.set()
+    await first
+    await engine.close(1)
+    assert calls == []
+    assert engine.statistics.cancelled == 1000
+
+
+def test_each_call_has_its_own_deadline_and_one_timer_keeps_them_all() -> None:
+    async def main() -> None:
+        loop, engine, gate = asyncio.get_running_loop(), make(timeout=10.0), Gate()
+        first = asyncio.create_task(engine.run(gate))
+        await gate.started()
+        late: list[float] = []
+
+        async def wait() -> None:
+            with pytest.raises(DeadlineExceededError):
+                await engine.run(lambda: 1)
+            late.append(loop.time())
+
+        tasks = []
+        for _ in range(3):
+            tasks.append(asyncio.create_task(wait()))
+            await asyncio.sleep(1)
+        with pytest.raises(DeadlineExceededError):
+            await first
+        await asyncio.gather(*tasks)
+        assert [round(time) for time in late] == [10, 11, 12]
+        assert engine.statistics.expired == 4
+        gate.release.set()
+        await engine.close(1)
+
+    FakeClock().run(main())
+
+
+# -- asynchronous batch functions --------------------------------------------------------------
+
+
+async def test_an_async_batch_function_runs_on_the_loop_and_the_next_batch_gathers() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(value: int, items: list[int]) -> list[int]:
+        calls.append(len(items))
+        begun.set()
+        await go_on.wait()
+        assert here(place(0)[0])
+        return [value * item for item in items]
+
+    engine = make()
+    first = asyncio.create_task(engine.batch(1, 2, slow, 1))
+    await begun.wait()
+    later = [asyncio.create_task(engine.batch(1, 2, slow, item)) for item in range(5)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert calls == [1]
+    go_on.set()
+    assert await asyncio.gather(first, *later) == [2, 0, 2, 4, 6, 8]
+    assert calls == [1, 5]
+    assert engine.placements()[slow.__qualname__][1] == "async"
+    await engine.close()
+
+
+@pytest.mark.parametrize(("error", "expected"), [(KeyError, KeyError), (SystemExit, RuntimeError)])
+async def test_what_an_async_batch_raises_reaches_the_caller(error: Any, expected: Any) -> None:
+    async def fail(_value: int, items: list[int]) -> list[int]:
+        raise error("no")
+
+    engine = make()
+    with pytest.raises(expected):
+        await engine.batch(1, 2, fail, 1)
+    assert engine.statistics.errors == 1
+    await engine.close()
+
+
+async def test_an_error_of_all_does_not_mind_who_has_left() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def ends(_value: int, items: list[int]) -> list[int]:
+        begun.set()
+        assert release.wait(10)
+        raise SystemExit
+
+    engine = make()
+    tasks = [asyncio.create_task(engine.batch(1, 2, ends, item)) for item in range(2)]
+    assert await asyncio.to_thread(begun.wait, 10)
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    release.set()
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await tasks[1]
+    await engine.close()
+
+
+async def test_an_async_batch_that_nobody_waits_for_is_cancelled() -> None:
+    begun, ended = asyncio.Event(), list[str]()
+
+    async def slow(_value: int, items: list[int]) -> list[int]:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        return items
+
+    engine = make()
+    tasks = [asyncio.create_task(engine.batch(1, 2, slow, item)) for item in range(2)]
+    await begun.wait()
+    tasks[0].cancel()
+    await asyncio.wait(tasks[:1])
+    assert ended == []  # the other one still waits
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+    assert await engine.batch(1, 2, doubled, 1) == 2  # its place is free again
+    assert ended == ["cancelled"]
+    assert engine.statistics.in_flight == 0
+    await engine.close()
+
+
+async def test_closing_ends_async_batches_after_the_grace() -> None:
+    begun = asyncio.Event()
+
+    async def slow(_value: int, items: list[int]) -> list[int]:
+        begun.set()
+        await asyncio.Event().wait()
+        return items
+
+    engine = make()
+    task = asyncio.create_task(engine.batch(1, 2, slow, 1))
+    await begun.wait()
+    await engine.close()
+    with pytest.raises(NotReadyError):
+        await task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from loadonce.inference import Engine
-from loadonce.inference.native_threads import limit_native_threads
+from loadonce.inference.native_threads import limit_native_threads, thread_share, usable_cores
 from loadonce.observe.statistics import CallStatistics
 
 
@@ -62,6 +63,47 @@ def test_the_operator_s_own_number_stays(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert in_thread(threads_after_limiting) == several
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "callers", "expected"),
+    [(16, 1, 1, 16), (16, 2, 2, 4), (16, 4, 8, 1), (2, 1, 8, 1), (1, 4, 0, 1), (8, 1, 0, 8)],
+)
+def test_cores_are_shared_by_workers_and_their_inference_threads(
+    cores: int, workers: int, callers: int, expected: int
+) -> None:
+    assert thread_share(cores, workers, callers) == expected
+
+
+def test_the_cores_that_count_are_those_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 3, 5}, raising=False)
+    assert usable_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert usable_cores() == 1
+
+
+def test_blas_is_limited_unless_the_operator_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def blas() -> set[int]:
+        return {info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+
+    def blas_after_limiting() -> set[int]:
+        threadpool_limits(limits=2, user_api="blas")
+        limit_native_threads()
+        return blas()
+
+    before = blas()
+    assert in_thread(blas_after_limiting) == {1}
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    assert in_thread(blas_after_limiting) == {2}
+    threadpool_limits(limits=max(before), user_api="blas")
 
 
 def test_without_numpy_there_is_nothing_to_limit(

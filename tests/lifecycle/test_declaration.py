@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pytest
 
 from loadonce import ConfigurationError, Model, Registry, Source, artifact, table
+from loadonce.inference import Placement
 
 
 def text(source: Source) -> str:
@@ -42,7 +43,18 @@ def test_a_deadline_lies_in_the_future(name: str, seconds: float) -> None:
         artifact("a.bin", **{name: seconds})  # type: ignore[arg-type]
 
 
-def test_a_drain_takes_no_less_than_no_time() -> None:
-    artifact("a.bin", drain_timeout=0)
-    with pytest.raises(ConfigurationError, match="drain_timeout= is in seconds, 0 or more"):
-        artifact("a.bin", drain_timeout=-1)
+@pytest.mark.parametrize("name", ["drain_timeout", "max_wait"])
+def test_a_drain_or_a_wait_takes_no_less_than_no_time(name: str) -> None:
+    artifact("a.bin", **{name: 0})  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=f"{name}= is in seconds, 0 or more"):
+        artifact("a.bin", **{name: -1})  # type: ignore[arg-type]
+
+
+def test_calls_of_what_is_not_thread_safe_stay_in_one_thread() -> None:
+    def place(placement: Placement, thread_safe: bool) -> str:
+        model: Model[str] = artifact("a.bin", placement=placement, thread_safe=thread_safe)
+        return model.declaration.place
+
+    assert place("auto", True) == "auto"
+    assert place("auto", False) == "thread"
+    assert place("inline", False) == "inline"

@@ -85,14 +85,17 @@ def test_elsewhere_nothing_is_drawn() -> None:
 
 def test_statistics_count_and_estimate() -> None:
     statistics = CallStatistics()
-    statistics.started(2, [0.5, 0.25], True)
-    assert statistics.snapshot().in_flight == 2
-    statistics.finished(2, 4.0, is_error=False)
-    statistics.started(1, [0.0], False)
-    statistics.finished(1, 4.0, is_error=True)
-    found = statistics.snapshot()
-    assert (found.calls, found.errors, found.in_flight) == (3, 1, 0)
+    statistics.started(2, 0.75, is_batch=True)
+    assert statistics.snapshot({}).in_flight == 2
+    statistics.finished(2, 4.0, errors=0)
+    statistics.started(1, 0.0, is_batch=False)
+    statistics.finished(1, 4.0, errors=1)
+    found = statistics.snapshot({"f": {1: "inline"}})
+    assert (found.calls, found.errors, found.in_flight, found.waiting) == (3, 1, 0, 0)
     assert (found.queue_seconds, found.compute_seconds) == (0.75, 8.0)
     assert found.batch_sizes == {2: 1}
+    assert found.placements == {"f": {1: "inline"}}
+    statistics.single_batches = 3
+    assert statistics.snapshot({}).batch_sizes == {1: 3, 2: 1}
     assert statistics.queue_estimate(10, 2) == pytest.approx(20)
     assert statistics.queue_estimate(0, 1) == 1

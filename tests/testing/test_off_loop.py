@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from loadonce.inference import Engine
+from loadonce.observe.statistics import CallStatistics
 from loadonce.testing import CalledOnLoopError, OffLoop
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,18 @@ async def test_what_is_not_slow_is_allowed_on_the_loop() -> None:
     assert target.calls == 5
     del model.calls
     assert not hasattr(model, "calls")
+
+
+async def test_what_the_engine_put_on_the_loop_is_where_it_belongs() -> None:
+    def predict(model: Classifier, rows: list[int]) -> list[int]:
+        return model.predict(rows)
+
+    engine = Engine("m", CallStatistics(), placement="inline")
+    model = OffLoop(Classifier())
+    assert await engine.batch_many(1, model, predict, [1, 2]) == [1, 2]
+    assert engine.batch_now(model, predict, 1) == 1
+    assert engine.run_now(predict, model, ([1],), {}) == [1]
+    await engine.close()
 
 
 async def test_it_passes_for_what_it_wraps() -> None:

@@ -1,5 +1,6 @@
 """What handles and models give back has the type of the function that was called. Never run."""
 
+from collections.abc import AsyncGenerator, Iterator
 from typing import assert_type
 
 from loadonce import Handle, Model, Registry, Source, artifact
@@ -28,6 +29,18 @@ def has(words: str, items: list[str]) -> list[bool]:
     return [item in words for item in items]
 
 
+async def has_async(words: str, items: list[str]) -> list[bool]:
+    return [item in words for item in items]
+
+
+def letters(words: str, *, upper: bool = False) -> Iterator[str]:
+    yield from words
+
+
+async def letters_async(words: str) -> AsyncGenerator[str, None]:
+    yield words
+
+
 async def of_a_handle(handle: Handle[str]) -> None:
     assert_type(handle.value, str)
     assert_type(handle.version, str)
@@ -38,6 +51,12 @@ async def of_a_handle(handle: Handle[str]) -> None:
     assert_type(handle.run_sync(count, "a"), int)
     assert_type(await handle.batch(has, "a"), bool)
     assert_type(await handle.batch_many(has, ["a", "b"]), list[bool])
+    assert_type(await handle.batch(has_async, "a"), bool)
+    assert_type(await handle.batch_many(has, ["a"], return_exceptions=True), list[bool | Exception])
+    async for letter in handle.stream(letters, upper=True):
+        assert_type(letter, str)
+    async for letter in handle.stream(letters_async):
+        assert_type(letter, str)
 
 
 async def outside_fastapi() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .engine import Engine, Placement
+from .engine import Engine
+from .placement import Placement
 
 __all__ = ["Engine", "Placement"]

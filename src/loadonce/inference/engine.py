@@ -1,80 +1,45 @@
-"""The engine of one model: a bounded queue on the event loop's side, and threads that drain it.
+"""The engine of one model: a bounded queue on the event loop's side, and places that drain it.
 
-A call waits in the queue until a thread is idle; a thread is handed one job at a time, so that
-event loop and models share the interpreter fairly. Calls of one batch function for the same object
-join the job of theirs that is still waiting: an idle model runs a lonely call at once, and while a
-batch runs, the next one gathers.
+A call that is known to take microseconds runs on the event loop at once. Any other waits in the
+queue until one of the model's threads is idle; a thread is handed one job at a time, so that event
+loop and models share the interpreter fairly. Calls of one batch function for the same object join
+the job of theirs that is still waiting: an idle model runs a lonely call at once, and while a batch
+runs, the next one gathers.
+
+What to decide is decided elsewhere: in `placement` where a job runs, in `batching` what runs
+together, in `turns` who is next. The engine takes calls in and keeps their deadlines; its
+dispatcher acts on the decisions.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any, Final, TypeVar
 
-from loadonce.errors import (
-    BatchResultError,
-    DeadlineExceededError,
-    NotReadyError,
-    QueueFullError,
-)
+from loadonce.errors import DeadlineExceededError, NotReadyError, QueueFullError
 from loadonce.observe.statistics import CallStatistics
 
+from .batching import as_results
+from .dispatcher import Dispatcher, lend
+from .jobs import Call, Job
 from .native_threads import limit_native_threads
-from .threads import WorkerThread
+from .placement import Gauge, Placement, Profile, Profiles
+from .threads import WorkerThread, holdable
 
-Placement = Literal["auto", "inline", "thread"]
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  # an item
 R = TypeVar("R")
 
-BatchFunction = Callable[[T, list[I]], Iterable[R]]
+BatchFunction = Callable[[T, list[I]], Iterable[R] | Awaitable[Iterable[R]]]
 
+LATER: Final = object()
+"""What `run_now` and `batch_now` return where the call has to wait, or needs a thread."""
 
-class _Call:
-    """One caller's place in the queue."""
-
-    __slots__ = ("enqueued", "future", "item", "job", "timer")
-
-    def __init__(self, future: asyncio.Future[Any], item: object, job: _Job) -> None:
-        self.future = future
-        self.item = item
-        self.job = job
-        self.enqueued = time.monotonic()
-        self.timer: asyncio.TimerHandle | None = None
-
-    def settle(self, result: object, error: BaseException | None) -> bool:
-        """Give the caller the outcome; False if it has one already, or has left."""
-        if self.future.done():
-            return False
-        if error is not None:
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
-        return True
-
-    def forget(self) -> None:
-        """The caller no longer waits: nothing of this call is left behind."""
-        if self.timer is not None:
-            self.timer.cancel()
-        if not self.future.done():
-            self.future.cancel()
-        elif not self.future.cancelled():
-            self.future.exception()  # seen, so that the loop does not report it as lost
-
-
-class _Job:
-    """What a thread is handed: one plain call, or the calls of one batch."""
-
-    __slots__ = ("calls", "is_running", "key", "work")
-
-    def __init__(self, key: Hashable, work: Callable[[list[Any]], Sequence[Any]]) -> None:
-        self.key = key  # None for a plain call
-        self.work = work
-        self.calls: list[_Call] = []
-        self.is_running = False
+_LOOK = 16  # one call of so many that run on the loop at once looks for company in its turn
+_EARLY = 2e-3  # seconds that a timer may fire before its time
 
 
 class Engine:
@@ -86,11 +51,14 @@ class Engine:
         name: the model's name, for errors and thread names.
         statistics: counts every call.
         placement: "thread" runs in threads of the model's own, "inline" on the event loop (for
-            calls of microseconds), "auto" chooses.
-        threads: how many calls may run at the same time; 1 for objects that are not thread-safe.
-        max_batch_size: the most items given to a batch function at once.
-        max_queue: the most calls that may wait; one more raises `QueueFullError`.
+            calls of microseconds), "auto" what was measured to be short on the loop.
+        threads: how many jobs may run at the same time; 1 for objects that are not thread-safe.
+        max_batch_size: the most that the items given to a batch function at once may cost.
+        max_wait: seconds that a batch waits for company, although the model is idle.
+        batch_cost: what an item costs; 1 each if None.
+        max_queue: the most items that may wait; one more raises `QueueFullError`.
         timeout: the deadline of a call in seconds, waiting included; None for none.
+        native_threads: how many threads libraries may start inside one call.
     """
 
     def __init__(
@@ -101,43 +69,120 @@ class Engine:
         placement: Placement = "auto",
         threads: int = 1,
         max_batch_size: int = 64,
+        max_wait: float = 0.0,
+        batch_cost: Callable[[Any], float] | None = None,
         max_queue: int = 1024,
         timeout: float | None = 30.0,
+        native_threads: int = 1,
     ) -> None:
         self.name = name
         self.statistics = statistics
-        self._placement = placement
-        self._idle = [
-            WorkerThread(f"{name}-{number}", limit_native_threads) for number in range(threads)
-        ]
-        self._thread_count = threads
-        self._max_batch_size = max_batch_size
+        self.timeout = timeout
+        self._profiles = Profiles(placement)
+        self._known = self._profiles.known
+        self._dispatcher = Dispatcher(
+            name,
+            statistics,
+            partial(limit_native_threads, native_threads),
+            threads=threads,
+            max_batch_size=max_batch_size,
+            max_wait=max_wait,
+            timeout=timeout,
+        )
+        self._threads = threads
+        self._max_wait = max_wait
+        self._batch_cost = batch_cost
         self._max_queue = max_queue
-        self._timeout = timeout
-        self._queue: deque[_Job] = deque()
-        self._gathering: dict[Hashable, _Job] = {}
-        self._waiting = 0
-        self._running = 0
-        self._is_pump_scheduled = False
+        self._calls: dict[Call, None] = {}  # that wait for a result, the earliest deadline first
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._is_looking = False
         self._is_closed = False
-        self._at_rest: asyncio.Event | None = None
 
     def __repr__(self) -> str:
-        return f"<Engine {self.name}: {self._waiting} waiting, {self._running} running>"
+        return f"<Engine {self.name}: {self._dispatcher!r}>"
 
-    async def run(self, function: Callable[[], R]) -> R:
+    # -- calls that need not wait --------------------------------------------------------------
+
+    def run_now(
+        self, function: Callable[..., R], value: object, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        """`function(value, *args, **kwargs)` if that may run on the loop at once, else `LATER`."""
+        statistics = self.statistics
+        try:
+            profile = self._known.get(function)
+        except TypeError:  # a callable that cannot be hashed
+            return LATER
+        if (
+            profile is None
+            or not profile.single.is_inline
+            or statistics.waiting
+            or not self._dispatcher.free
+        ):
+            return LATER
+        started = perf_counter()
+        try:
+            result = function(value, *args, **kwargs)
+        except BaseException as error:
+            raise self._failed_now(profile.single, started, error)  # noqa: B904  # the same error
+        seconds = perf_counter() - started
+        statistics.calls += 1
+        statistics.compute_seconds += seconds
+        profile.single.ran_inline(seconds)
+        return result
+
+    def batch_now(self, value: T, function: BatchFunction[T, I, R], item: I) -> Any:
+        """The item's result if a batch of it alone may run on the loop at once, else `LATER`."""
+        statistics = self.statistics
+        try:
+            profile = self._known.get(function)
+        except TypeError:
+            return LATER
+        if profile is None or profile.gathers or statistics.waiting or not self._dispatcher.free:
+            return LATER
+        gauge = profile.single
+        if self._batch_cost is not None:
+            gauge = profile.gauge(self._batch_cost(item))
+        if not gauge.is_inline or self._max_wait:
+            return LATER
+        started = perf_counter()
+        try:
+            results: Any = function(value, [item])
+            if type(results) is not list or len(results) != 1:
+                results = as_results(self.name, profile.name, results, 1)
+            result = results[0]
+            if isinstance(result, Exception):
+                raise result
+        except BaseException as error:
+            raise self._failed_now(gauge, started, error)  # noqa: B904  # the same error
+        seconds = perf_counter() - started
+        statistics.calls += 1
+        statistics.compute_seconds += seconds
+        statistics.single_batches += 1
+        gauge.ran_inline(seconds)
+        if not statistics.calls % _LOOK:
+            self._look_for_company(profile)
+        return result
+
+    def _failed_now(self, gauge: Gauge, started: float, error: BaseException) -> BaseException:
+        seconds = perf_counter() - started
+        self.statistics.calls += 1
+        self.statistics.errors += 1
+        self.statistics.compute_seconds += seconds
+        gauge.ran_inline(seconds)
+        return holdable(error)
+
+    # -- calls that wait -----------------------------------------------------------------------
+
+    async def run(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Run one call and return its result.
 
         Raises:
             QueueFullError: too many calls are waiting.
             DeadlineExceededError: no result within the timeout.
         """
-        if self._placement == "inline":
-            return self._inline(function)
         self._check_admission(1)
-        job = _Job(None, lambda _items: (function(),))
-        self._queue.append(job)
-        results: list[R] = await self._results([self._add(job, None)])
+        job = Job(None, self.profile(function), partial(function, *args, **kwargs), None)
+        results: list[R] = await self._results(self._lonely_call(job))
         return results[0]
 
     async def batch(self, key: Hashable, value: T, function: BatchFunction[T, I, R], item: I) -> R:
@@ -146,7 +191,8 @@ class Engine:
         Args:
             key: calls with equal keys may run together (the version, in practice).
             value: the object `function` gets as its first argument.
-            function: gets the list of items, returns one result for each, in order.
+            function: gets the list of items, returns one result for each, in order; an exception
+                among the results is raised to that item's caller.
             item: this caller's item.
 
         Raises:
@@ -154,191 +200,138 @@ class Engine:
             QueueFullError: too many calls are waiting.
             DeadlineExceededError: no result within the timeout.
         """
-        if self._placement == "inline":
-            return self._inline(lambda: self._checked(function, value, [item])[0])
-        self._check_admission(1)
-        results: list[R] = await self._results([self._join(key, value, function, item)])
-        return results[0]
+        return (await self.batch_many(key, value, function, (item,)))[0]
 
     async def batch_many(
-        self, key: Hashable, value: T, function: BatchFunction[T, I, R], items: Sequence[I]
+        self,
+        key: Hashable,
+        value: T,
+        function: BatchFunction[T, I, R],
+        items: Sequence[I],
+        *,
+        return_exceptions: bool = False,
     ) -> list[R]:
-        """Like `batch` for many items of one caller; results come in the order of the items."""
+        """Like `batch` for many items of one caller; results come in the order of the items.
+
+        Args:
+            return_exceptions: an item's error stands at its place among the results; otherwise the
+                first one is raised and the other results are lost.
+        """
         if not items:
             return []
-        if self._placement == "inline":
-            return list(self._inline(lambda: self._checked(function, value, list(items))))
         self._check_admission(min(len(items), self._max_queue))
-        return await self._results([self._join(key, value, function, item) for item in items])
+        call = self._call(items, returns_exceptions=return_exceptions)
+        batch_key = (key, function)
+        self._dispatcher.gather(
+            call, batch_key, lambda: Job(batch_key, self.profile(function), function, value)
+        )
+        return await self._results(call)
+
+    async def borrow(self, function: Callable[..., object]) -> WorkerThread:
+        """A thread of the model's own, once it is this caller's turn, until `give_back`."""
+        self._check_admission(1)
+        call = self._lonely_call(Job(None, self.profile(function), lend, None))
+        try:
+            threads: list[WorkerThread] = await self._results(call)
+        except asyncio.CancelledError:
+            if not call.future.cancelled() and call.future.exception() is None:
+                self.give_back(call.future.result()[0], 0.0)
+            raise
+        return threads[0]
+
+    def give_back(self, thread: WorkerThread, seconds: float, *, errors: int = 0) -> None:
+        """The caller that borrowed this thread has used it for so long."""
+        self.statistics.finished(1, seconds, errors=errors)
+        self._dispatcher.release(thread)
+
+    def profile(self, function: Callable[..., object]) -> Profile:
+        """What is known of a function."""
+        return self._profiles.of(function)
+
+    def placements(self) -> Mapping[str, Mapping[int, str]]:
+        """Where calls run: for each function by name, by the largest size of batches."""
+        return self._profiles.placements()
 
     async def close(self, grace: float = 0.0) -> None:
         """Refuse new calls, let the known ones finish for `grace` seconds, then end the threads."""
         self._is_closed = True
-        if self._waiting or self._running:
-            self._at_rest = asyncio.Event()
-            try:
-                async with asyncio.timeout(grace):
-                    await self._at_rest.wait()
-            except TimeoutError:
-                self._refuse_waiting()
-        for thread in self._idle:
-            thread.close()
-        self._idle.clear()
+        self._profiles.forget()  # so that no call runs at once any more
+        await self._dispatcher.close(grace)
 
-    # -- admission ---------------------------------------------------------------------------
+    # -- admission -----------------------------------------------------------------------------
 
     def _check_admission(self, count: int) -> None:
         if self._is_closed:
             raise NotReadyError(self.name, "the model is being unloaded", retry_after=1.0)
-        if self._waiting + count > self._max_queue:
+        waiting = self.statistics.waiting
+        if waiting + count > self._max_queue:
             self.statistics.rejected += count
             raise QueueFullError(
                 self.name,
                 f"the queue is full ({self._max_queue} calls may wait)",
-                retry_after=self.statistics.queue_estimate(self._waiting, self._thread_count),
+                retry_after=self.statistics.queue_estimate(waiting, self._threads),
                 hint="retry later; if this lasts, raise max_queue=, threads= or add workers",
             )
 
-    def _add(self, job: _Job, item: object) -> _Call:
+    def _call(self, items: Sequence[Any], *, returns_exceptions: bool) -> Call:
         loop = asyncio.get_running_loop()
-        call = _Call(loop.create_future(), item, job)
-        if self._timeout is not None:
-            call.timer = loop.call_later(self._timeout, self._expire, call, self._timeout)
-        job.calls.append(call)
-        self._waiting += 1
-        self._schedule_pump()
+        cost = self._batch_cost
+        prices = [1.0] * len(items) if cost is None else [cost(item) for item in items]
+        call = Call(
+            *(loop.create_future(), loop.time(), items, prices),
+            returns_exceptions=returns_exceptions,
+        )
+        self._calls[call] = None
+        if self.timeout is not None and self._deadline_timer is None:
+            self._deadline_timer = loop.call_later(self.timeout, self._expire, self.timeout)
+        self.statistics.waiting += len(items)
         return call
 
-    def _join(self, key: Hashable, value: T, function: BatchFunction[T, I, R], item: I) -> _Call:
-        batch_key = (key, function)
-        job = self._gathering.get(batch_key)
-        if job is None or len(job.calls) >= self._max_batch_size:
-            job = _Job(batch_key, lambda items: self._checked(function, value, items))
-            self._gathering[batch_key] = job
-            self._queue.append(job)
-        return self._add(job, item)
+    def _lonely_call(self, job: Job) -> Call:
+        call = self._call((None,), returns_exceptions=True)
+        job.add(call, 0)
+        self._dispatcher.add(job)
+        return call
 
-    async def _results(self, calls: list[_Call]) -> list[Any]:
+    async def _results(self, call: Call) -> list[Any]:
         try:
-            return [await call.future for call in calls]
+            return await call.future
         except asyncio.CancelledError:
-            self.statistics.cancelled += len(calls)
+            self.statistics.cancelled += len(call.items)
             raise
         finally:
-            for call in calls:
-                self._withdraw(call)
-                call.forget()
+            self._leave(call)
 
-    def _withdraw(self, call: _Call) -> None:
-        """Free the place of a caller that leaves before its turn: others may wait there."""
-        job = call.job
-        if job.is_running or call not in job.calls:
+    def _leave(self, call: Call) -> None:
+        """Free the place of a caller that leaves, before its turn perhaps: others may wait."""
+        del self._calls[call]
+        if not self._calls and self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+            self._deadline_timer = None
+        call.forget()
+        self._dispatcher.withdraw(call)
+
+    def _expire(self, timeout: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._deadline_timer = None
+        for call in self._calls:
+            left = call.enqueued + timeout - loop.time()
+            if left > _EARLY:
+                self._deadline_timer = loop.call_later(left, self._expire, timeout)
+                return
+            is_running = any(job.is_running for job in call.jobs)
+            error = DeadlineExceededError(self.name, timeout, "running" if is_running else "queue")
+            self.statistics.expired += len(call.items) if call.fail(error) else 0
+
+    def _look_for_company(self, profile: Profile) -> None:
+        """Find out whether more calls come in this turn of the loop; if so, they will gather."""
+        if self._is_looking or self.statistics.calls < profile.gathers_again:
             return
-        job.calls.remove(call)
-        self._waiting -= 1
-        if not job.calls:
-            self._queue.remove(job)
-            self._stop_gathering(job)
-            self._schedule_pump()  # it may have been the last one that `close` waits for
+        self._is_looking = True
+        before = self.statistics.calls
 
-    def _stop_gathering(self, job: _Job) -> None:
-        if self._gathering.get(job.key) is job:
-            del self._gathering[job.key]
+        def at_end_of_turn() -> None:
+            self._is_looking = False
+            profile.gathers = self.statistics.calls > before
 
-    def _expire(self, call: _Call, timeout: float) -> None:
-        where = "running" if call.job.is_running else "queue"
-        error = DeadlineExceededError(self.name, timeout, where)
-        self.statistics.expired += call.settle(None, error)
-
-    # -- execution ---------------------------------------------------------------------------
-
-    def _schedule_pump(self) -> None:
-        # At the end of this turn of the loop: calls that arrive together run together.
-        if not self._is_pump_scheduled:
-            self._is_pump_scheduled = True
-            asyncio.get_running_loop().call_soon(self._pump)
-
-    def _pump(self) -> None:
-        self._is_pump_scheduled = False
-        while self._queue and self._idle:
-            job = self._queue.popleft()
-            self._stop_gathering(job)
-            self._waiting -= len(job.calls)
-            job.calls = [call for call in job.calls if not call.future.done()]
-            if job.calls:
-                self._start(job)
-        if self._at_rest is not None and not self._waiting and not self._running:
-            self._at_rest.set()
-
-    def _start(self, job: _Job) -> None:
-        thread = self._idle.pop()
-        job.is_running = True
-        self._running += 1
-        started = time.monotonic()
-        self.statistics.started(
-            len(job.calls), [started - call.enqueued for call in job.calls], job.key is not None
-        )
-        items = [call.item for call in job.calls]
-        future = thread.submit(lambda: job.work(items))
-        future.add_done_callback(lambda done: self._finished(job, thread, started, done))
-
-    def _finished(
-        self, job: _Job, thread: WorkerThread, started: float, done: asyncio.Future[Sequence[Any]]
-    ) -> None:
-        self._running -= 1
-        if self._is_closed and self._at_rest is None:
-            thread.close()
-        else:
-            self._idle.append(thread)
-        error = done.exception()
-        self.statistics.finished(
-            len(job.calls), time.monotonic() - started, is_error=error is not None
-        )
-        if error is None:
-            for call, result in zip(job.calls, done.result(), strict=True):
-                call.settle(result, None)
-        else:
-            for call in job.calls:
-                call.settle(None, error)
-        self._schedule_pump()
-
-    def _refuse_waiting(self) -> None:
-        error = NotReadyError(self.name, "the model was unloaded before this call's turn came")
-        while self._queue:
-            job = self._queue.popleft()
-            calls, job.calls = job.calls, []
-            for call in calls:
-                call.settle(None, error)
-        self._gathering.clear()
-        self._waiting = 0
-        self._at_rest = None
-
-    def _inline(self, function: Callable[[], R]) -> R:
-        if self._is_closed:
-            raise NotReadyError(self.name, "the model is being unloaded", retry_after=1.0)
-        started = time.monotonic()
-        self.statistics.started(1, [0.0], False)
-        try:
-            result = function()
-        except BaseException:
-            self.statistics.finished(1, time.monotonic() - started, is_error=True)
-            raise
-        self.statistics.finished(1, time.monotonic() - started, is_error=False)
-        return result
-
-    def _checked(self, function: BatchFunction[T, I, R], value: T, items: list[I]) -> Sequence[R]:
-        results = function(value, items)
-        if not isinstance(results, list | tuple):
-            try:
-                results = list(results)  # a numpy array counts as its rows
-            except TypeError:
-                found = f"a {type(results).__name__}"
-                raise BatchResultError(self.name, _name_of(function), len(items), found) from None
-        if len(results) != len(items):
-            found = f"{len(results)} results"
-            raise BatchResultError(self.name, _name_of(function), len(items), found)
-        return results
-
-
-def _name_of(function: object) -> str:
-    return str(getattr(function, "__qualname__", type(function).__name__))
+        asyncio.get_running_loop().call_soon(at_end_of_turn)

@@ -6,8 +6,10 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 R = TypeVar("R")
 
@@ -37,23 +39,35 @@ class WorkerThread:
         An exception of any kind, `SystemExit` included, becomes the future's exception: foreign
         code cannot end the thread.
         """
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+        def outcome() -> Callable[[], None]:
+            try:
+                result = function()
+            except BaseException as error:
+                return partial(_settle, future, None, holdable(error))
+            return partial(_settle, future, result, None)
+
+        self.post(outcome)
+        return future
+
+    def post(self, function: Callable[[], Callable[[], None]]) -> None:
+        """Run `function` in the thread, and then what it returns on the running event loop.
+
+        `function` must not raise.
+        """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
         context = contextvars.copy_context()
 
         def job() -> None:
-            try:
-                result = context.run(function)
-            except BaseException as error:
-                _deliver(loop, future, None, error)
-            else:
-                _deliver(loop, future, result, None)
+            report = context.run(function)
+            with suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits
+                loop.call_soon_threadsafe(report)
 
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
             self._thread.start()
         self._jobs.put(job)
-        return future
 
     def close(self) -> None:
         """Let the thread end after its present job. Does not wait for it."""
@@ -79,27 +93,20 @@ async def run_in_thread(function: Callable[[], R], name: str) -> R:
         thread.close()
 
 
-def _deliver(
-    loop: asyncio.AbstractEventLoop,
-    future: asyncio.Future[R],
-    result: R | None,
-    error: BaseException | None,
-) -> None:
+def holdable(error: BaseException) -> BaseException:
+    """An error that a future can hold and that does not end the loop or the process: foreign code
+    can stop neither."""
     if isinstance(error, StopIteration | KeyboardInterrupt | SystemExit | GeneratorExit):
-        # A future cannot hold these, or the loop would end with them.
         replacement = RuntimeError(f"the call raised {type(error).__name__}")
         replacement.__cause__ = error
-        error = replacement
+        return replacement
+    return error
 
-    def settle() -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # None only with an error
 
-    try:
-        loop.call_soon_threadsafe(settle)
-    except RuntimeError:  # the loop has been closed meanwhile: nobody waits any more
+def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+    if future.done():
         return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -59,6 +59,8 @@ class Declaration:
     threads: int = 1
     thread_safe: bool = True
     max_batch_size: int = 64
+    max_wait: float = 0.0
+    batch_cost: Callable[[Any], float] | None = None
     max_queue: int = 1024
     timeout: float | None = 30.0
     load_timeout: float | None = 600.0
@@ -73,8 +75,9 @@ class Declaration:
             seconds = getattr(self, name)
             if seconds is not None and not seconds > 0:
                 raise ConfigurationError(f"{name}= is in seconds, above 0; None for no limit")
-        if not self.drain_timeout >= 0:
-            raise ConfigurationError("drain_timeout= is in seconds, 0 or more")
+        for name in ("drain_timeout", "max_wait"):
+            if not getattr(self, name) >= 0:
+                raise ConfigurationError(f"{name}= is in seconds, 0 or more")
         if not self.thread_safe and self.threads > 1:
             raise ConfigurationError(
                 "thread_safe=False and threads= above 1 contradict each other: an object that is "
@@ -84,3 +87,8 @@ class Declaration:
             raise ConfigurationError('when= is one of "startup", "background", "first_use"')
         if self.placement not in ("auto", "inline", "thread"):
             raise ConfigurationError('placement= is one of "auto", "inline", "thread"')
+
+    @property
+    def place(self) -> Placement:
+        """Where calls run; what is not thread-safe does not wander between threads."""
+        return "thread" if self.placement == "auto" and not self.thread_safe else self.placement

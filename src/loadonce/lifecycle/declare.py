@@ -56,6 +56,8 @@ def artifact(
     threads: int = 1,
     thread_safe: bool = True,
     max_batch_size: int = 64,
+    max_wait: float = 0.0,
+    batch_cost: Callable[[Any], float] | None = None,
     max_queue: int = 1024,
     timeout: float | None = 30.0,
     load_timeout: float | None = 600.0,
@@ -79,10 +81,15 @@ def artifact(
         golden: an example whose output is compared, or a function that tells whether all is well.
         close: called with the object after its last lease, before it is let go. A load that was
             given up (timed out, cancelled) cannot be stopped: what it yet returns is dropped.
-        placement: where calls run: "thread", "inline" (for calls of microseconds), or "auto".
+        placement: where calls run: "thread"; "inline", on the event loop; or "auto", on the loop
+            what was measured to take microseconds, in a thread everything else.
         threads: how many calls may run at the same time.
-        thread_safe: false for objects that must never be called by two threads together.
+        thread_safe: false for objects that must never be called by two threads together; "auto"
+            leaves their calls in the thread.
         max_batch_size: the most items a batch function is given at once.
+        max_wait: how long an item waits for company, in seconds, although the model is idle.
+        batch_cost: what an item costs (rows, pixels, tokens); `max_batch_size` then limits the sum
+            of the costs. An item that costs more than that runs alone.
         max_queue: the most calls that may wait; one more is refused (503).
         timeout: deadline of a call in seconds, waiting included (504); also the longest a request
             waits for a model that loads on first use.
@@ -105,6 +112,8 @@ def artifact(
             threads=threads,
             thread_safe=thread_safe,
             max_batch_size=max_batch_size,
+            max_wait=max_wait,
+            batch_cost=batch_cost,
             max_queue=max_queue,
             timeout=timeout,
             load_timeout=load_timeout,
@@ -160,6 +169,8 @@ class ResourceOptions(TypedDict, Generic[T], total=False):
     threads: int
     thread_safe: bool
     max_batch_size: int
+    max_wait: float
+    batch_cost: Callable[[Any], float] | None
     max_queue: int
     timeout: float | None
     load_timeout: float | None
@@ -202,7 +213,8 @@ def resource(factory: Callable[..., Any], /, *needs: Model[Any], **options: Any)
             task.
         needs: models declared above whose objects the factory gets, loaded before.
         options: as for `artifact`: required, when, warmup, golden, placement, threads,
-            thread_safe, max_batch_size, max_queue, timeout, load_timeout, drain_timeout, kind.
+            thread_safe, max_batch_size, max_wait, batch_cost, max_queue, timeout, load_timeout,
+            drain_timeout, kind.
     """
     if not callable(factory):
         raise ConfigurationError(

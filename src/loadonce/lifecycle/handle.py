@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
-from loadonce.inference.engine import BatchFunction
+from loadonce.inference.engine import LATER, BatchFunction
+from loadonce.inference.streaming import stream
 
 from .slot import Slot
 from .version import Version
@@ -79,8 +79,8 @@ class Handle(Generic[T]):
     ) -> object:
         """Run `function(value, *args, **kwargs)` where it belongs and return its result.
 
-        A plain function runs in a thread of the model's own (or inline, as declared), a coroutine
-        function on the event loop.
+        A plain function runs in a thread of the model's own, or on the event loop where that was
+        declared or was measured to be quicker; a coroutine function on the event loop.
 
         Raises:
             QueueFullError: too many calls are waiting for this model.
@@ -88,20 +88,29 @@ class Handle(Generic[T]):
             NotReadyError: the model is being unloaded.
         """
         value = self._version.value
-        if inspect.iscoroutinefunction(function):
-            return await self._run_coroutine(function(value, *args, **kwargs))
-        result = await self._slot.running_engine().run(lambda: function(value, *args, **kwargs))
+        engine = self._slot.engine or self._slot.running_engine()
+        result: Any = engine.run_now(function, value, args, kwargs)
+        if result is LATER:
+            if engine.profile(function).is_async:
+                call: Any = function(value, *args, **kwargs)
+                return await self._run_coroutine(call)
+            result = await engine.run(function, value, *args, **kwargs)
         # A lambda around a coroutine function does not look like one before it is called.
-        return await self._run_coroutine(result) if inspect.isawaitable(result) else result
+        if hasattr(type(result), "__await__"):
+            return await self._run_coroutine(result)
+        return result
 
     async def batch(self, function: BatchFunction[T, I, R], item: I) -> R:
         """Run `function(value, items)` once for this item and those of concurrent requests.
 
         Requests share a call if they name the same function object and hold the same version, so
         pass a function of a module, not a lambda: a lambda is new each time and never coalesces.
+        Where the function raises for several items, it is called again with halves of them, until
+        each item that fails is alone: one bad item fails one request.
 
         Args:
-            function: gets the object and a list of items, returns one result for each, in order.
+            function: gets the object and a list of items, returns one result for each, in order,
+                or an exception for an item that has none; plain or async.
             item: this request's item.
 
         Returns:
@@ -110,15 +119,80 @@ class Handle(Generic[T]):
         Raises:
             BatchResultError: `function` returned another number of results than items.
             QueueFullError, DeadlineExceededError, NotReadyError: as for `run`.
+            Exception: what `function` raised for this item, or returned at its place.
         """
         version = self._version
-        return await self._slot.running_engine().batch(version, version.value, function, item)
+        engine = self._slot.engine or self._slot.running_engine()
+        result: R = engine.batch_now(version.value, function, item)
+        return (
+            await engine.batch(version, version.value, function, item)
+            if result is LATER
+            else result
+        )
 
-    async def batch_many(self, function: BatchFunction[T, I, R], items: Sequence[I]) -> list[R]:
-        """Like `batch`, for a request that carries many items; one result for each, in order."""
+    @overload
+    async def batch_many(
+        self,
+        function: BatchFunction[T, I, R],
+        items: Sequence[I],
+        *,
+        return_exceptions: Literal[False] = False,
+    ) -> list[R]: ...
+    @overload
+    async def batch_many(
+        self,
+        function: BatchFunction[T, I, R],
+        items: Sequence[I],
+        *,
+        return_exceptions: Literal[True],
+    ) -> list[R | Exception]: ...
+    async def batch_many(
+        self,
+        function: BatchFunction[T, I, R],
+        items: Sequence[I],
+        *,
+        return_exceptions: bool = False,
+    ) -> Any:
+        """Like `batch`, for a request that carries many items; one result for each, in order.
+
+        Args:
+            function: as for `batch`.
+            items: this request's items.
+            return_exceptions: an item's error stands at its place among the results; otherwise the
+                first one is raised, and the other results are lost.
+        """
         version = self._version
-        engine = self._slot.running_engine()
-        return await engine.batch_many(version, version.value, function, items)
+        return await self._slot.running_engine().batch_many(
+            version, version.value, function, items, return_exceptions=return_exceptions
+        )
+
+    async def stream(
+        self,
+        function: Callable[Concatenate[T, P], AsyncGenerator[R, None] | Iterable[R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> AsyncGenerator[R, None]:
+        """The parts that `function(value, *args, **kwargs)` yields, each when it is there.
+
+        A generator function has one of the model's threads until its end, an asynchronous one runs
+        on the event loop. It goes on when the next part is asked for, and is closed when the caller
+        leaves. The version is held until then, whatever becomes of the request.
+
+        Raises:
+            DeadlineExceededError: no next part within the declared `timeout`, or no turn.
+            QueueFullError, NotReadyError: as for `run`.
+        """
+        version = self._version
+        value = version.value
+        version.lease()
+        parts = stream(self._slot.running_engine(), function, value, *args, **kwargs)
+        try:
+            async for part in parts:
+                yield part
+        finally:
+            await parts.aclose()
+            version.release()
 
     def run_sync(
         self, function: Callable[Concatenate[T, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -135,7 +209,7 @@ class Handle(Generic[T]):
             if self._slot.is_overridden:
                 return function(value, *args, **kwargs)
             raise NotRunningError(self.name, self._slot.registry_name)
-        call = self._slot.running_engine().run(lambda: function(value, *args, **kwargs))
+        call = self._slot.running_engine().run(function, value, *args, **kwargs)
         return run_on_loop(manager.loop, call)
 
     def renew(self) -> None:

@@ -16,6 +16,7 @@ from loadonce.errors import (
     NotReadyError,
     StartupError,
 )
+from loadonce.inference.native_threads import thread_share, usable_cores
 from loadonce.observe.events import Events, ModelEvent
 from loadonce.settings import Settings
 
@@ -49,6 +50,8 @@ class Manager:
         self.loop = asyncio.get_running_loop()
         self.is_stopping = False
         self._slots = tuple(slots)
+        callers = sum(slot.declaration.threads for slot in slots if not slot.is_resource)
+        self.native_threads = thread_share(usable_cores(), settings.workers, callers)
         self._reloading = asyncio.Lock()
         self._settings = settings
         self._events = events

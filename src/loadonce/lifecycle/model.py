@@ -147,7 +147,7 @@ class Model(Generic[T]):
         async def call() -> R:
             async with self.lease() as handle:
                 engine = self.slot.running_engine()
-                return await engine.run(lambda: function(handle.value, *args, **kwargs))
+                return await engine.run(function, handle.value, *args, **kwargs)
 
         return run_on_loop(manager.loop, call())
 
@@ -188,7 +188,7 @@ class Model(Generic[T]):
             bytes_in_memory=shown.bytes_in_memory if shown else 0,
             libraries=dict(shown.libraries) if shown else {},
             leases=shown.leases if shown else 0,
-            statistics=slot.statistics.snapshot(),
+            statistics=slot.statistics.snapshot(slot.engine.placements() if slot.engine else {}),
         )
 
     async def _lease(self) -> Handle[T]:

@@ -28,6 +28,7 @@ class Running(Protocol):
 
     loop: asyncio.AbstractEventLoop
     is_stopping: bool
+    native_threads: int
 
     async def ask_for(self, slot: Slot[Any]) -> None: ...
     async def reload(self, slot: Slot[Any]) -> None: ...
@@ -158,11 +159,14 @@ class Slot(Generic[T]):
         self.engine = Engine(
             self.name,
             self.statistics,
-            placement=declared.placement,
+            placement=declared.place,
             threads=declared.threads,
             max_batch_size=declared.max_batch_size,
+            max_wait=declared.max_wait,
+            batch_cost=declared.batch_cost,
             max_queue=declared.max_queue,
             timeout=declared.timeout,
+            native_threads=manager.native_threads,
         )
 
     async def end(self) -> None:

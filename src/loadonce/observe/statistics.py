@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _DECAY = 0.9  # of the moving mean of a job's duration
@@ -12,7 +12,9 @@ _DECAY = 0.9  # of the moving mean of a job's duration
 class StatisticsSnapshot:
     """A model's calls since it was declared; times in seconds, summed over calls.
 
-    `batch_sizes` maps the size of a batch to how often it ran.
+    `waiting` and `in_flight` are of this moment: items in the queue, and running. `batch_sizes`
+    maps the number of items in a batch to how often it ran, `placements` the name of a function to
+    where batches run ("inline", "thread", "async"), by their largest size: 1, 2, 4, 8, ...
     """
 
     calls: int
@@ -20,10 +22,12 @@ class StatisticsSnapshot:
     rejected: int
     cancelled: int
     expired: int
+    waiting: int
     in_flight: int
     queue_seconds: float
     compute_seconds: float
     batch_sizes: Mapping[int, int]
+    placements: Mapping[str, Mapping[int, str]]
 
 
 @dataclass(slots=True)
@@ -35,26 +39,27 @@ class CallStatistics:
     rejected: int = 0
     cancelled: int = 0
     expired: int = 0
+    waiting: int = 0
     in_flight: int = 0
     queue_seconds: float = 0.0
     compute_seconds: float = 0.0
     batch_sizes: dict[int, int] = field(default_factory=dict)
+    single_batches: int = 0  # of one item, run at once on the loop
     mean_seconds: float = 0.0
 
-    def started(self, count: int, waited: Sequence[float], is_batch: bool) -> None:
-        """`count` calls began to run after having waited so many seconds each."""
+    def started(self, count: int, waited: float, *, is_batch: bool) -> None:
+        """`count` calls began to run after having waited so many seconds together."""
         self.calls += count
         self.in_flight += count
-        self.queue_seconds += sum(waited)
+        self.queue_seconds += waited
         if is_batch:
             self.batch_sizes[count] = self.batch_sizes.get(count, 0) + 1
 
-    def finished(self, count: int, seconds: float, *, is_error: bool) -> None:
-        """A job of `count` calls ended after `seconds`."""
+    def finished(self, count: int, seconds: float, *, errors: int) -> None:
+        """A job of `count` calls, `errors` of them failed, ended after `seconds`."""
         self.in_flight -= count
         self.compute_seconds += seconds
-        if is_error:
-            self.errors += count
+        self.errors += errors
         known = self.mean_seconds or seconds
         self.mean_seconds = _DECAY * known + (1 - _DECAY) * seconds
 
@@ -62,16 +67,21 @@ class CallStatistics:
         """Seconds until `waiting` calls have had their turn: the queue times the mean job."""
         return max(1.0, waiting * self.mean_seconds / threads)
 
-    def snapshot(self) -> StatisticsSnapshot:
-        """A frozen copy."""
+    def snapshot(self, placements: Mapping[str, Mapping[int, str]]) -> StatisticsSnapshot:
+        """A frozen copy, with where calls run now."""
+        sizes = dict(self.batch_sizes)
+        if self.single_batches:
+            sizes[1] = sizes.get(1, 0) + self.single_batches
         return StatisticsSnapshot(
             calls=self.calls,
             errors=self.errors,
             rejected=self.rejected,
             cancelled=self.cancelled,
             expired=self.expired,
+            waiting=self.waiting,
             in_flight=self.in_flight,
             queue_seconds=self.queue_seconds,
             compute_seconds=self.compute_seconds,
-            batch_sizes=dict(self.batch_sizes),
+            batch_sizes=sizes,
+            placements=placements,
         )

@@ -1,0 +1,255 @@
+"""Hands a model's jobs to the places that run them: the event loop, threads, tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from loadonce.errors import NotReadyError
+from loadonce.observe.statistics import CallStatistics
+
+from .batching import affordable_size, seconds_until_due
+from .execution import Ran, run_job, run_job_here
+from .jobs import Call, Job
+from .placement import Gauge, gathering_pays
+from .threads import WorkerThread
+from .turns import Turns
+
+_TURN = 1e-3  # seconds that batches may take on the loop before others have their turn
+_NOT_AGAIN = 4096  # calls until gathering that did not pay is tried again
+
+
+class Dispatcher:
+    """The jobs of one model that wait, and those that run.
+
+    Belongs to the event loop's thread. The arguments are the engine's.
+
+    Attributes:
+        free: how many more jobs may run now.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        statistics: CallStatistics,
+        prepare: Callable[[], None],
+        *,
+        threads: int,
+        max_batch_size: float,
+        max_wait: float,
+        timeout: float | None,
+    ) -> None:
+        self.free = threads
+        self._name = name
+        self._statistics = statistics
+        self._idle = [WorkerThread(f"{name}-{number}", prepare) for number in range(threads)]
+        self._threads = threads
+        self._max_batch_size = max_batch_size
+        self._max_wait = max_wait
+        self._timeout = timeout
+        self._queue: Turns[Job] = Turns()
+        self._gathering: dict[Hashable, Job] = {}
+        self._due_timer: asyncio.TimerHandle | None = None
+        self._is_pump_scheduled = False
+        self._is_draining = False
+        self._is_ended = False
+        self._at_rest: asyncio.Event | None = None
+        self._tasks: set[asyncio.Task[Ran]] = set()
+
+    def __repr__(self) -> str:
+        return f"{self._statistics.waiting} waiting, {self._threads - self.free} running"
+
+    def add(self, job: Job) -> None:
+        """Put a job into the queue; it is looked at once this turn of the loop is over, so that
+        calls that arrive together run together."""
+        self._queue.add(job)
+        self._schedule_pump()
+
+    def gather(self, call: Call, key: Hashable, make: Callable[[], Job]) -> None:
+        """Put the call's items into the batch of this key that waits, and into new ones."""
+        job = self._gathering.get(key)
+        for number, price in enumerate(call.prices):
+            if job is None or (job.count and job.size + price > self._max_batch_size):
+                job = self._gathering[key] = make()
+                self.add(job)
+            job.add(call, number)
+
+    def withdraw(self, call: Call) -> None:
+        """A caller leaves; what was only for it does not run, or not on."""
+        for job in tuple(call.jobs):
+            if not job.is_running:
+                self._statistics.waiting -= job.remove(call)
+                if not job.count:
+                    self._queue.remove(job)
+                    self._stop_gathering(job)
+                    self._schedule_pump()  # it may have been the last one that `close` waits for
+            elif job.task is not None and not job.is_wanted(range(job.count)):
+                job.task.cancel()
+
+    def release(self, thread: WorkerThread | None) -> None:
+        """A place is free again, and the thread that had it, if one had."""
+        self.free += 1
+        if thread is not None:
+            if self._is_ended:
+                thread.close()
+            else:
+                self._idle.append(thread)
+        self._schedule_pump()
+
+    async def close(self, grace: float) -> None:
+        """Let what waits and runs finish for `grace` seconds, then refuse and end the rest."""
+        self._is_draining = True
+        if self._queue or self.free < self._threads:
+            self._at_rest = asyncio.Event()
+            self._schedule_pump()
+            try:
+                async with asyncio.timeout(grace):
+                    await self._at_rest.wait()
+            except TimeoutError:
+                self._refuse_waiting()
+        self._is_ended = True
+        for thread in self._idle:
+            thread.close()
+        self._idle.clear()
+        for task in self._tasks:
+            task.cancel()
+
+    def _refuse_waiting(self) -> None:
+        error = NotReadyError(self._name, "the model was unloaded before this call's turn came")
+        for job in self._queue.clear():
+            self._statistics.waiting -= job.count
+            job.fail(error)
+            for call in job.parts:
+                call.jobs.remove(job)
+        self._gathering.clear()
+
+    def _stop_gathering(self, job: Job) -> None:
+        if self._gathering.get(job.key) is job:
+            del self._gathering[job.key]
+
+    # -- whose turn it is ----------------------------------------------------------------------
+
+    def _schedule_pump(self) -> None:
+        if not self._is_pump_scheduled:
+            self._is_pump_scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._is_pump_scheduled = False
+        if self._due_timer is not None:
+            self._due_timer.cancel()
+            self._due_timer = None
+        until = perf_counter() + _TURN
+        while self._queue and self.free:
+            if perf_counter() > until:
+                self._schedule_pump()
+                return
+            job, seconds = self._queue.first(self._seconds_until_due)
+            if job is None:
+                loop = asyncio.get_running_loop()
+                self._due_timer = loop.call_later(seconds, self._schedule_pump)
+                return
+            self._start(self._taken(job))
+        if self._at_rest is not None and not self._queue and self.free == self._threads:
+            self._at_rest.set()
+
+    def _seconds_until_due(self, job: Job) -> float:
+        if not self._max_wait or job.key is None or self._is_draining:
+            return 0.0
+        waited = asyncio.get_running_loop().time() - job.first.enqueued
+        return seconds_until_due(job.size, self._max_batch_size, waited, self._max_wait)
+
+    def _taken(self, job: Job) -> Job:
+        """As much of a job as can be done in time, without those that have left."""
+        left = None
+        if self._timeout is not None:
+            left = job.first.enqueued + self._timeout - asyncio.get_running_loop().time()
+        limit = affordable_size(job.profile.curve, left, self._max_batch_size)
+        taken = job.take(limit)
+        self._queue.pass_on(job, is_done=taken is job)
+        if taken is job:
+            self._stop_gathering(job)
+        self._statistics.waiting -= taken.count
+        for call in [call for call in taken.parts if call.future.done()]:
+            taken.remove(call)
+        return taken
+
+    # -- where it runs -------------------------------------------------------------------------
+
+    def _start(self, job: Job) -> None:
+        if not job.count:
+            return
+        profile, gauge = job.profile, job.profile.gauge(job.size)
+        now = asyncio.get_running_loop().time()
+        waited = sum((now - call.enqueued) * len(part) for call, part in job.parts.items())
+        self._statistics.started(job.count, waited, is_batch=job.key is not None)
+        job.is_running = True
+        self.free -= 1
+        items = job.items()
+        if job.function is lend:
+            job.settle((self._idle.pop(),))
+        elif profile.is_async and job.key is not None:
+            self._start_task(job, gauge, items)
+        elif gauge.is_inline:
+            self._ran_inline(job, gauge, run_job(self._name, job, items))
+        else:
+            thread = self._idle.pop()
+            thread.post(
+                lambda: partial(
+                    self._ran_in_thread, job, gauge, thread, run_job(self._name, job, items)
+                )
+            )
+
+    def _start_task(self, job: Job, gauge: Gauge, items: list[Any]) -> None:
+        task = asyncio.get_running_loop().create_task(run_job_here(self._name, job, items))
+        job.task = task
+        self._tasks.add(task)
+
+        def ended(task: asyncio.Task[Ran]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                ran = Ran(error=NotReadyError(self._name, "the model was unloaded meanwhile"))
+            else:
+                ran = task.result()
+                gauge.ran_in_thread(ran.wall, ran.wall, 0.0)
+            self._settle(job, ran)
+            self.release(None)
+
+        task.add_done_callback(ended)
+
+    def _ran_in_thread(self, job: Job, gauge: Gauge, thread: WorkerThread, ran: Ran) -> None:
+        gauge.ran_in_thread(ran.wall, ran.busy, ran.idle)
+        self._settle(job, ran)
+        self._consider_gathering(job, ran.busy)
+        self.release(thread)
+
+    def _ran_inline(self, job: Job, gauge: Gauge, ran: Ran) -> None:
+        gauge.ran_inline(ran.wall)
+        self._settle(job, ran)
+        self._consider_gathering(job, ran.wall)
+        self.free += 1
+
+    def _consider_gathering(self, job: Job, seconds: float) -> None:
+        profile = job.profile
+        if not profile.gathers:
+            return
+        if job.count == 1:
+            profile.gathers = False  # alone: the next one does not wait for the end of its turn
+        elif not gathering_pays(profile.single.mean, seconds, job.count):
+            profile.gathers = False
+            profile.gathers_again = self._statistics.calls + _NOT_AGAIN
+
+    def _settle(self, job: Job, ran: Ran) -> None:
+        errors = job.count if ran.error is not None else 0
+        if ran.error is not None:
+            job.fail(ran.error)
+        else:
+            errors = job.settle(ran.outcomes)
+        self._statistics.finished(job.count, ran.wall, errors=errors)
+
+
+def lend() -> None:
+    """The function of a job that is given a thread for as long as its caller wants it."""

@@ -1,0 +1,226 @@
+"""Where a call runs: on the event loop if it is certain to be short, in a thread otherwise.
+
+Pure decisions on measured costs; no clock is read here. A hop to a thread and back costs some 150
+microseconds, more when the interpreter lock is contended, so a call that takes less is cheaper on
+the loop, and everyone who waits for the loop waits less.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Literal
+
+from .batching import bucket
+
+Placement = Literal["auto", "inline", "thread"]
+
+SHORT = 150e-6  # seconds: calls that never take longer may run on the loop
+LONG = 250e-6  # a mean above this leaves the loop; between the two everything stays where it is
+OVERRUN = 1e-3  # one call above this leaves at once
+TRIALS = 8  # how many calls are measured in a thread first
+MOST_TRIALS = 4096  # after how many overruns so ever
+IDLE = 50e-6  # seconds in which nobody computed: the call waited for something
+FORGIVEN = 16  # times its trials a call must have done well for its overruns to be forgotten
+TURN = 8e-6  # seconds that waiting for the end of the loop's turn costs each call
+HOP = 150e-6  # seconds that a thread costs a batch
+
+_SMOOTHING = 0.1  # of the moving means
+_MOST_PROFILES = 128
+
+
+def is_certainly_short(samples: Iterable[tuple[float, float]]) -> bool:
+    """Whether calls that were so seen in a thread may run on the loop.
+
+    Args:
+        samples: for each call the seconds its thread computed, and the seconds in which no thread
+            of the process did. A call that waits for a file, a lock or a network shows the latter
+            every time; one that waited for the interpreter lock or its processor only sometimes.
+    """
+    seen = list(samples)
+    return (
+        len(seen) >= TRIALS
+        and max(busy for busy, _idle in seen) <= SHORT
+        and min(idle for _busy, idle in seen) <= IDLE
+    )
+
+
+def must_leave(last: float, mean: float) -> bool:
+    """Whether a call that took `last` seconds on the loop, `mean` on average, must leave it."""
+    return last > OVERRUN or mean > LONG
+
+
+def trials_after_leaving(trials: int, done_well: int) -> int:
+    """How many calls are measured in threads before the next try: twice as many as last time,
+    unless the calls did well on the loop for long."""
+    return TRIALS if done_well >= FORGIVEN * trials else min(2 * trials, MOST_TRIALS)
+
+
+def gathering_pays(single: float, together: float, count: int) -> bool:
+    """Whether `count` calls that may run on the loop, in `single` seconds each, are cheaper
+    `together`: with the waiting for the end of the loop's turn, and the thread for long ones."""
+    hop = HOP if together > SHORT else 0.0
+    return count * (single - TURN) > together + hop
+
+
+class Gauge:
+    """What calls of one function have cost, for batches of about one size.
+
+    Attributes:
+        is_inline: whether the next one runs on the loop.
+        mean: seconds of computing, a moving mean; 0 while unknown.
+        wall: seconds until a thread had the result, a moving mean; 0 while unknown.
+    """
+
+    __slots__ = (
+        *("_done_well", "_is_fixed", "_measured", "_recent", "_trials"),
+        *("is_inline", "mean", "wall"),
+    )
+
+    def __init__(self, *, is_inline: bool = False, is_fixed: bool = False) -> None:
+        self.is_inline = is_inline
+        self.mean = 0.0
+        self.wall = 0.0
+        self._is_fixed = is_fixed
+        self._recent: deque[tuple[float, float]] = deque(maxlen=TRIALS)
+        self._trials = TRIALS
+        self._measured = 0
+        self._done_well = 0
+
+    def __repr__(self) -> str:
+        return f"<Gauge {self.place} {self.mean * 1e6:.0f} us>"
+
+    @property
+    def place(self) -> str:
+        """ "inline" or "thread"."""
+        return "inline" if self.is_inline else "thread"
+
+    def ran_in_thread(self, wall: float, busy: float, idle: float) -> bool:
+        """Note a call; True if it is the first, or if the next one runs elsewhere."""
+        self.wall = _moved(self.wall, wall)
+        self.mean = _moved(self.mean, busy)
+        self._recent.append((busy, idle))
+        self._measured += 1
+        if self._is_fixed or self._measured < self._trials:
+            return self._measured == 1
+        if not self.is_inline and is_certainly_short(self._recent):
+            self.is_inline = True
+            self._done_well = 0
+            self.mean = max(busy for busy, _idle in self._recent)
+            return True
+        return False
+
+    def ran_inline(self, seconds: float) -> bool:
+        """Note a call; True if the next one runs elsewhere."""
+        self.mean += _SMOOTHING * (seconds - self.mean)
+        if seconds <= SHORT or self._is_fixed or not must_leave(seconds, self.mean):
+            self._done_well += 1
+            return False
+        self.is_inline = False
+        self._trials = trials_after_leaving(self._trials, self._done_well)
+        self._measured = 0
+        self._recent.clear()
+        return True
+
+
+class Profile:
+    """What is known of one function that a model's calls name.
+
+    Attributes:
+        name: for people, and for taking turns.
+        is_async: whether it returns an awaitable; those run on the loop, as tasks.
+        single: the gauge of lonely calls.
+        gathers: whether calls that come in one turn of the loop wait for its end.
+        gathers_again: the count of calls before which gathering is not tried again.
+    """
+
+    __slots__ = ("_gauges", "_make", "gathers", "gathers_again", "is_async", "name", "single")
+
+    def __init__(self, name: str, placement: Placement, *, is_async: bool) -> None:
+        is_fixed = placement != "auto" or is_async
+        is_inline = placement == "inline" and not is_async
+        self.name = name
+        self.is_async = is_async
+        self.gathers = False
+        self.gathers_again = 0
+        self._make: Callable[[], Gauge] = partial(Gauge, is_inline=is_inline, is_fixed=is_fixed)
+        self._gauges = [self._make()]
+        self.single = self._gauges[0]
+
+    def __repr__(self) -> str:
+        return f"<Profile {self.name} {self._gauges}>"
+
+    def gauge(self, size: float) -> Gauge:
+        """The gauge of batches of about this size."""
+        number = bucket(size)
+        while len(self._gauges) <= number:
+            self._gauges.append(self._make())
+        return self._gauges[number]
+
+    @property
+    def places(self) -> dict[int, str]:
+        """Where calls run, by the largest size of those that share a measurement."""
+        return {
+            2**number: "async" if self.is_async else gauge.place
+            for number, gauge in enumerate(self._gauges)
+            if gauge.mean
+        }
+
+    @property
+    def curve(self) -> list[float]:
+        """Seconds until a batch's result, by bucket; 0 where unknown."""
+        return [gauge.wall or gauge.mean for gauge in self._gauges]
+
+
+class Profiles:
+    """The profiles of a model's functions: the newest ones, for some are made for each request.
+
+    Attributes:
+        known: by function.
+    """
+
+    def __init__(self, placement: Placement) -> None:
+        self.known: dict[Callable[..., object], Profile] = {}
+        self._placement = placement
+
+    def of(self, function: Callable[..., object]) -> Profile:
+        """The function's profile; a new one if it has none, or cannot be hashed."""
+        try:
+            profile = self.known.get(function)
+        except TypeError:
+            return self._made(function)
+        if profile is None:
+            profile = self._made(function)
+            if not profile.name.endswith("<lambda>"):
+                self._make_room()
+                self.known[function] = profile
+        return profile
+
+    def placements(self) -> dict[str, dict[int, str]]:
+        """Where calls run: by the function's name and the largest size of batches."""
+        found: dict[str, dict[int, str]] = {}
+        for profile in self.known.values():
+            found.setdefault(profile.name, {}).update(profile.places)
+        return found
+
+    def forget(self) -> None:
+        """Know none any more."""
+        self.known.clear()
+
+    def _made(self, function: Callable[..., object]) -> Profile:
+        is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004  # of an object, not whether it has one
+        )
+        name = str(getattr(function, "__qualname__", type(function).__name__))
+        return Profile(name, self._placement, is_async=is_async)
+
+    def _make_room(self) -> None:
+        if len(self.known) >= _MOST_PROFILES:
+            expendable = (known for known, its in self.known.items() if not its.single.is_inline)
+            del self.known[next(expendable, next(iter(self.known)))]
+
+
+def _moved(mean: float, value: float) -> float:
+    return mean + _SMOOTHING * (value - mean) if mean else value

@@ -1,0 +1,181 @@
+"""Where calls run: decided from what they cost, on made-up costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadonce.inference.placement import (
+    FORGIVEN,
+    IDLE,
+    LONG,
+    MOST_TRIALS,
+    OVERRUN,
+    SHORT,
+    TRIALS,
+    Gauge,
+    Profile,
+    Profiles,
+    gathering_pays,
+    is_certainly_short,
+    must_leave,
+    trials_after_leaving,
+)
+
+FAST, US = (20e-6, 0.0), 1e-6
+
+
+def one_call() -> None: ...
+
+
+async def coroutine() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([FAST] * TRIALS, True),
+        ([FAST] * (TRIALS - 1), False),  # too few
+        ([FAST] * (TRIALS - 1) + [(SHORT * 1.01, 0.0)], False),  # one was long
+        ([(20e-6, 1e-3)] * TRIALS, False),  # waited each time
+        ([(20e-6, 1e-3)] * (TRIALS - 1) + [FAST], True),  # waited for its processor, sometimes
+        ([(20e-6, IDLE)] * TRIALS, True),
+        ([], False),
+    ],
+)
+def test_only_what_is_certainly_short_runs_on_the_loop(
+    samples: list[tuple[float, float]], expected: bool
+) -> None:
+    assert is_certainly_short(samples) is expected
+
+
+def test_one_overrun_or_a_long_mean_leaves_the_loop() -> None:
+    assert must_leave(OVERRUN * 1.01, 20e-6)
+    assert must_leave(SHORT, LONG * 1.01)
+    assert not must_leave(SHORT * 1.2, SHORT * 1.2)  # between the two thresholds nothing moves
+
+
+def test_each_overrun_doubles_the_trials_until_they_are_forgiven() -> None:
+    assert trials_after_leaving(8, 0) == 16
+    assert trials_after_leaving(16, FORGIVEN * 16 - 1) == 32
+    assert trials_after_leaving(MOST_TRIALS, 1) == MOST_TRIALS
+    assert trials_after_leaving(MOST_TRIALS, FORGIVEN * MOST_TRIALS) == TRIALS
+
+
+def test_gathering_pays_where_a_batch_is_cheaper_than_its_parts() -> None:
+    assert gathering_pays(15 * US, 30 * US, 32)  # a pipeline of vector operations
+    assert not gathering_pays(20 * US, 32 * 20 * US, 32)  # a forest: row by row
+    assert not gathering_pays(5 * US, 6 * US, 64)  # cheaper than the waiting itself
+    assert not gathering_pays(30 * US, 200 * US, 10)  # the thread that it needs costs more
+    assert gathering_pays(30 * US, 140 * US, 10)
+
+
+def run_in_thread(gauge: Gauge, calls: int, busy: float = 20e-6, idle: float = 0.0) -> None:
+    for _ in range(calls):
+        gauge.ran_in_thread(busy + idle, busy, idle)
+
+
+def test_a_gauge_moves_to_the_loop_and_back_and_takes_its_time_to_return() -> None:
+    gauge = Gauge()
+    run_in_thread(gauge, TRIALS - 1)
+    assert gauge.place == "thread"
+    run_in_thread(gauge, 1)
+    assert repr(gauge) == "<Gauge inline 20 us>"
+    for _ in range(100):
+        gauge.ran_inline(SHORT * 1.2)  # slower than what may enter, not slow enough to leave
+    assert gauge.place == "inline"
+    gauge.ran_inline(OVERRUN * 2)
+    assert repr(gauge).startswith("<Gauge thread")
+    run_in_thread(gauge, 2 * TRIALS - 1)
+    assert gauge.place == "thread"
+    run_in_thread(gauge, 1)
+    assert gauge.place == "inline"
+
+
+def test_calls_that_grow_long_leave_without_an_overrun() -> None:
+    gauge = Gauge()
+    run_in_thread(gauge, TRIALS)
+    for _ in range(200):
+        gauge.ran_inline(LONG * 1.5)
+    assert gauge.place == "thread"
+
+
+@pytest.mark.parametrize(("busy", "idle"), [(1e-3, 0.0), (20e-6, 1e-3)])
+def test_what_computes_for_long_or_waits_never_enters(busy: float, idle: float) -> None:
+    gauge = Gauge()
+    run_in_thread(gauge, 1000, busy, idle)
+    assert gauge.place == "thread"
+    assert gauge.wall == pytest.approx(busy + idle)
+
+
+@pytest.mark.parametrize(("placement", "is_inline"), [("inline", True), ("thread", False)])
+def test_what_was_declared_stays(placement: str, is_inline: bool) -> None:
+    profile = Profile("f", placement, is_async=False)  # type: ignore[arg-type]
+    run_in_thread(profile.single, 100)
+    profile.single.ran_inline(10.0)
+    assert profile.single.is_inline is is_inline
+    assert profile.gauge(64).is_inline is is_inline
+
+
+def test_sizes_are_measured_apart() -> None:
+    profile = Profile("f", "auto", is_async=False)
+    run_in_thread(profile.gauge(1), TRIALS)
+    run_in_thread(profile.gauge(7), TRIALS, busy=1e-3)
+    assert profile.gauge(1) is profile.single
+    assert profile.gauge(5) is profile.gauge(8)
+    assert profile.places == {1: "inline", 8: "thread"}
+    assert profile.curve == [20e-6, 0.0, 0.0, 1e-3]
+    assert repr(profile).startswith("<Profile f [<Gauge inline 20 us>, <Gauge thread 0 us>")
+
+
+def test_asynchronous_functions_and_objects_are_told_apart() -> None:
+    class Caller:
+        async def __call__(self) -> None: ...
+
+    profiles = Profiles("inline")
+    assert profiles.of(coroutine).is_async
+    assert profiles.of(Caller()).is_async
+    assert not profiles.of(coroutine).single.is_inline
+    assert not profiles.of(one_call).is_async
+    profiles.of(coroutine).single.mean = 1e-3
+    assert profiles.placements()["coroutine"] == {1: "async"}
+
+
+def test_a_function_keeps_its_profile_a_lambda_has_none() -> None:
+    profiles = Profiles("auto")
+    assert profiles.of(one_call) is profiles.of(one_call)
+    nameless = lambda: None  # noqa: E731
+    assert profiles.of(nameless) is not profiles.of(nameless)
+    assert profiles.of(nameless).name.endswith("<lambda>")
+    profiles.forget()
+    assert not profiles.known
+
+
+def test_a_callable_that_cannot_be_hashed_has_a_profile_each_time() -> None:
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self) -> None: ...
+
+    profiles = Profiles("auto")
+    assert profiles.of(Unhashable()).name == "Unhashable"
+    assert not profiles.known
+
+
+def test_functions_made_for_each_request_do_not_pile_up_or_displace_the_quick_ones() -> None:
+    profiles = Profiles("auto")
+    quick = profiles.of(one_call)
+    quick.single.is_inline = True
+
+    def made() -> object:
+        def inner() -> None: ...
+
+        return inner
+
+    for _ in range(1000):
+        profiles.of(made())  # type: ignore[arg-type]
+    assert len(profiles.known) == 128
+    assert profiles.of(one_call) is quick
+    for profile in profiles.known.values():
+        profile.single.is_inline = True
+    profiles.of(coroutine)
+    assert one_call not in profiles.known  # all were quick: the oldest one goes
