@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fastapi.dependencies.utils import request_params_to_args
 from starlette.concurrency import run_in_threadpool
 
 from loadonce.lifecycle.model import Raw
@@ -189,17 +188,10 @@ def _complete(
 
 
 def _parameters(exchange: Exchange, step: Step) -> _Values:
-    """The values that path, query, headers and cookies give the step.
-
-    Raises:
-        ValueError: something is wrong with one of them.
-    """
+    """The values that path, query, headers and cookies give the step."""
     found: _Values = {}
-    for source, fields in step.parameters:
-        values, errors = request_params_to_args(fields, getattr(exchange.connection, source))
-        if errors:
-            raise ValueError(source)
-        found |= values
+    for parameters in step.parameters:
+        found |= parameters.values(exchange)
     return found
 
 

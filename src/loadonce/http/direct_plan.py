@@ -20,6 +20,8 @@ from starlette.responses import Response
 
 from loadonce.lifecycle.model import Model, Raw
 
+from .direct_parameters import Parameters
+
 _REQUEST_HANDLER = "get_request_handler"
 
 
@@ -35,7 +37,7 @@ class Step:
         call: the function, or the model whose handle (or object) it stands for.
         is_coroutine: awaited on the loop; otherwise called in a thread.
         is_leased: a model, of which the request gets a lease.
-        parameters: fields by what holds their values ("path_params", "query_params", ...).
+        parameters: what comes from path, query, headers and cookies.
         results: by argument, the place of the step whose result it is.
         requests: the arguments that are the request itself.
         response, background: the arguments that take response headers and background tasks.
@@ -44,7 +46,7 @@ class Step:
     call: Any
     is_coroutine: bool
     is_leased: bool = False
-    parameters: tuple[tuple[str, list[ModelField]], ...] = ()
+    parameters: tuple[Parameters, ...] = ()
     results: tuple[tuple[str, int], ...] = ()
     requests: tuple[str, ...] = ()
     response: str | None = None
@@ -166,14 +168,14 @@ def _body_of(route: Any, dependant: Dependant) -> ModelField | None:
     return dependant.body_params[0]
 
 
-def _parameters(dependant: Dependant) -> Iterator[tuple[str, list[ModelField]]]:
+def _parameters(dependant: Dependant) -> Iterator[Parameters]:
     sources: Sequence[tuple[str, list[ModelField]]] = (
         ("path_params", dependant.path_params),
         ("query_params", dependant.query_params),
         ("headers", dependant.header_params),
         ("cookies", dependant.cookie_params),
     )
-    return ((source, fields) for source, fields in sources if fields)
+    return (Parameters(source, fields) for source, fields in sources if fields)
 
 
 def _value(setting: Any) -> Any:

@@ -67,7 +67,13 @@ def _used(model: Named) -> ModelUsed:
     return ModelUsed(name=model.name, version=model.version, sha256=model.sha256)
 
 
-Replying = Annotated[Reply, Depends(Reply)]
+async def reply_of(request: Request) -> Reply:
+    """What puts the answer to this request into its envelope; a coroutine, for FastAPI would make
+    a `Reply` itself in a thread."""
+    return Reply(request)
+
+
+Replying = Annotated[Reply, Depends(reply_of)]
 CardsHandle = Annotated[Handle[Cards], Depends(models.cards)]
 Explain = Annotated[
     bool,
