@@ -152,7 +152,8 @@ def _values(feature: Feature) -> Iterator[Any]:
     yield from (np.nan, 0.0, -0.5, 1e5, -1e5)
     for threshold in feature.thresholds:
         yield threshold
-        single = np.float32(threshold)
+        with np.errstate(over="ignore"):
+            single = np.float32(threshold)
         for side in (np.inf, -np.inf):
-            yield float(np.nextafter(threshold, side))
-            yield float(np.nextafter(single, np.float32(side)))
+            beside = (np.nextafter(threshold, side), np.nextafter(single, np.float32(side)))
+            yield from (float(value) for value in beside if np.isfinite(value))

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -16,9 +19,13 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
     ElasticNet,
     GammaRegressor,
@@ -31,9 +38,13 @@ from sklearn.linear_model import (
     SGDClassifier,
     TweedieRegressor,
 )
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC, LinearSVR
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR, NuSVC, NuSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from . import data
@@ -58,6 +69,63 @@ CLASSIFIERS = {
         loss="exponential", n_estimators=4, random_state=0
     ),
     "histogram": HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=5),
+    "votes": VotingClassifier(
+        [
+            ("linear", make_pipeline(StandardScaler(), LinearSVC(random_state=0))),
+            ("tree", DecisionTreeClassifier(max_depth=3, random_state=0)),
+            ("bayes", GaussianNB()),
+        ],
+        weights=[2, 1, 1.5],
+    ),
+    "bayes": GaussianNB(),
+    "perceptron": make_pipeline(StandardScaler(), MLPClassifier([5], max_iter=20, random_state=0)),
+    "perceptron identity": make_pipeline(
+        StandardScaler(), MLPClassifier([4], activation="identity", max_iter=9, random_state=0)
+    ),
+    "discriminant": LinearDiscriminantAnalysis(),
+    "svc": make_pipeline(StandardScaler(), SVC()),
+    "svc linear": make_pipeline(StandardScaler(), SVC(kernel="linear")),
+    "svc poly": make_pipeline(StandardScaler(), SVC(kernel="poly", break_ties=True)),
+    "svc sigmoid": make_pipeline(
+        StandardScaler(), NuSVC(kernel="sigmoid", nu=0.2, decision_function_shape="ovo")
+    ),
+    "neighbours": KNeighborsClassifier(),
+    "neighbours brute": KNeighborsClassifier(3, algorithm="brute", p=1),
+    "neighbours by distance": KNeighborsClassifier(4, weights="distance"),
+    "search": GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2),
+    "frozen": FrozenEstimator(LogisticRegression()),
+    "calibrated": CalibratedClassifierCV(RandomForestClassifier(4, random_state=0), cv=2),
+    "calibrated margin": CalibratedClassifierCV(
+        make_pipeline(StandardScaler(), LinearSVC(random_state=0)), cv=2
+    ),
+    "calibrated isotonic": CalibratedClassifierCV(
+        RandomForestClassifier(4, random_state=0), method="isotonic", cv=3
+    ),
+    "calibrated together": CalibratedClassifierCV(
+        DecisionTreeClassifier(max_depth=2, random_state=0), ensemble=False, cv=2
+    ),
+    "stacking": StackingClassifier(
+        [
+            ("linear", make_pipeline(StandardScaler(), LogisticRegression())),
+            ("svc", make_pipeline(StandardScaler(), SVC())),
+            ("tree", DecisionTreeClassifier(max_depth=3, random_state=0)),
+        ],
+        cv=2,
+    ),
+    "bare stacking": StackingClassifier(
+        [("margin", make_pipeline(SimpleImputer(), StandardScaler(), SVC(kernel="linear")))],
+        LogisticRegression(),
+        cv=2,
+    ),
+    "bare votes": VotingClassifier(
+        [("a", make_pipeline(SimpleImputer(), DecisionTreeClassifier(max_depth=2)))]
+    ),
+    "stacking and columns": StackingClassifier(
+        [("bayes", GaussianNB()), ("gone", "drop")],
+        DecisionTreeClassifier(max_depth=4, random_state=0),
+        passthrough=True,
+        cv=2,
+    ),
     "voting": VotingClassifier(
         [
             ("linear", make_pipeline(StandardScaler(), LogisticRegression())),
@@ -77,6 +145,31 @@ REGRESSORS = {
     "gamma": GammaRegressor(),
     "tweedie": TweedieRegressor(power=1.5),
     "tweedie identity": TweedieRegressor(power=0, link="identity"),
+    "svr": make_pipeline(StandardScaler(), SVR(C=50.0)),
+    "nu svr": make_pipeline(StandardScaler(), NuSVR(kernel="poly")),
+    "neighbours": KNeighborsRegressor(3),
+    "neighbours by distance": KNeighborsRegressor(3, weights="distance", metric="manhattan"),
+    "perceptron": make_pipeline(
+        StandardScaler(),
+        MLPRegressor(hidden_layer_sizes=[4, 3], activation="logistic", max_iter=9, random_state=0),
+    ),
+    "search": GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2),
+    "frozen": FrozenEstimator(Ridge()),
+    "log target": TransformedTargetRegressor(
+        LinearRegression(), func=np.log1p, inverse_func=np.expm1
+    ),
+    "scaled target": TransformedTargetRegressor(Ridge(), transformer=StandardScaler()),
+    "bounded target": TransformedTargetRegressor(Ridge(), transformer=MinMaxScaler()),
+    "robust target": TransformedTargetRegressor(Ridge(), transformer=RobustScaler()),
+    "centered target": TransformedTargetRegressor(
+        Ridge(), transformer=RobustScaler(with_centering=False)
+    ),
+    "same target": TransformedTargetRegressor(Ridge()),
+    "stacking": StackingRegressor(
+        [("linear", Ridge()), ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))],
+        RandomForestRegressor(3, random_state=0),
+        cv=2,
+    ),
     "tree": DecisionTreeRegressor(max_depth=5, random_state=0),
     "forest": RandomForestRegressor(6, random_state=0),
     "extra trees": ExtraTreesRegressor(5, random_state=0),
@@ -95,6 +188,8 @@ REGRESSORS = {
 def fitted(estimator: Any, rows: Any, target: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if isinstance(estimator, FrozenEstimator):
+            estimator.estimator.fit(rows, target)
         return estimator.fit(rows, target)
 
 
@@ -153,3 +248,19 @@ def test_labels_are_the_classes_themselves(values: list[Any]) -> None:
     rows = data.numbers()
     model = LogisticRegression().fit(rows, np.asarray(values)[data.two()])
     assert compared(model, rows).labels == 0
+
+
+@pytest.mark.parametrize("name", ["calibrated isotonic", "stacking", "votes"])
+def test_nothing_is_refused_where_nothing_can_lack(name: str) -> None:
+    rows = data.numbers(missing=0.1)
+    model = fitted(make_pipeline(SimpleImputer(), CLASSIFIERS[name]), rows, data.two())
+    found = compared(model, rows)
+    assert (found.labels, found.refused) == (0, 0)
+    assert found.difference < EXACT
+
+
+def test_isotonic_calibration_of_one_point_is_level() -> None:
+    rows = data.numbers()
+    flat = DecisionTreeClassifier(max_depth=1, min_samples_leaf=59, random_state=0)
+    model = fitted(CalibratedClassifierCV(flat, method="isotonic", cv=2), rows, data.two())
+    assert compared(model, rows).difference < EXACT

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
     VotingClassifier,
 )
 from sklearn.impute import KNNImputer, SimpleImputer
@@ -25,10 +28,14 @@ from sklearn.linear_model import (
     RidgeClassifier,
     SGDClassifier,
 )
+from sklearn.metrics.pairwise import linear_kernel
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
-from loadonce.convert.graphs import build
+from loadonce.convert.graphs import build, neighbours
 from loadonce.convert.model import Unconvertible
 
 from . import data
@@ -103,10 +110,22 @@ def test_only_what_predicts_is_converted(estimator: Any, reason: str) -> None:
     ("estimator", "reason"),
     [
         (SGDClassifier(loss="modified_huber"), "loss='modified_huber'"),
-        (VotingClassifier([("a", LogisticRegression())], voting="hard"), "voting='hard'"),
         (
             VotingClassifier([("a", RidgeClassifier())], voting="soft"),
             "member 'a' gives no probabilities",
+        ),
+        (SVC(probability=True), "probability=True"),
+        (make_pipeline(StandardScaler(), SVC(kernel=linear_kernel)), "a kernel of one's own"),
+        (KNeighborsClassifier(weights=np.exp), "weights of one's own"),
+        (KNeighborsClassifier(metric="chebyshev"), "metric='chebyshev'"),
+        (CalibratedClassifierCV(LinearSVC(), method="temperature", cv=2), "method='temperature'"),
+        (
+            TransformedTargetRegressor(Ridge(), transformer=MaxAbsScaler()),
+            "the inverse of its MaxAbsScaler",
+        ),
+        (
+            StackingClassifier([("a", LinearSVC())], stack_method="predict", cv=2),
+            "member 'a' answers by predict",
         ),
         (make_pipeline(FunctionTransformer(np.sin), Ridge()), "its function 'sin' is not known"),
         (
@@ -121,7 +140,11 @@ def test_what_is_not_known_is_refused(estimator: Any, reason: str) -> None:
     refuses(reason, estimator)
 
 
-@pytest.mark.parametrize("estimator", [Ridge(), RandomForestRegressor(2)])
+@pytest.mark.parametrize(
+    "estimator",
+    [Ridge(), RandomForestRegressor(2), KNeighborsRegressor(), MLPRegressor(max_iter=2)],
+    ids=lambda estimator: type(estimator).__name__,
+)
 def test_several_outputs_are_refused(estimator: Any) -> None:
     refuses("several outputs", estimator, target=data.numbers(2, seed=3))
 
@@ -130,6 +153,29 @@ def test_several_labels_are_refused() -> None:
     labels = np.column_stack([data.two(), data.two(seed=5)])
     refuses("several outputs", RandomForestClassifier(2), target=labels)
     refuses("several outputs", RidgeClassifier(), target=labels)
+    refuses("several outputs", KNeighborsClassifier(), target=labels)
+    refuses("several outputs", MLPClassifier(max_iter=2), target=labels)
+
+
+def test_a_machine_of_a_sparse_matrix_is_refused() -> None:
+    refuses("it was trained on a sparse matrix", SVC(), csr_matrix(data.numbers()))
+
+
+def test_neighbours_of_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "MOST_VALUES", 100)
+    refuses("it compares every row with 480 values", KNeighborsClassifier())
+
+
+def test_calibration_on_other_classes_is_refused() -> None:
+    model = fitted(CalibratedClassifierCV(LinearSVC(), cv=2), data.numbers(), data.three())
+    model.calibrated_classifiers_[0].estimator.classes_ = np.asarray(["high", "low"])
+    with pytest.raises(Unconvertible, match="one of its classifiers saw other classes"):
+        build(model, None)
+
+
+def test_what_is_not_fitted_is_refused() -> None:
+    with pytest.raises(Unconvertible, match="Ridge: it does not tell its number of features"):
+        build(Ridge(), None)
 
 
 def test_odd_classes_are_refused() -> None:

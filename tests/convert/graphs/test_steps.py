@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_regression
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -18,6 +21,7 @@ from sklearn.preprocessing import (
     Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
     PowerTransformer,
     RobustScaler,
     StandardScaler,
@@ -60,12 +64,22 @@ SCALERS = {
     "most frequent with indicators": SimpleImputer(strategy="most_frequent", add_indicator=True),
     "constant": SimpleImputer(strategy="constant", fill_value=-1.0),
     "zero is missing": SimpleImputer(missing_values=0.0),
+    "pca": PCA(3),
+    "pca whitened": PCA(2, whiten=True),
+    "svd": TruncatedSVD(2, random_state=0),
+    "products": PolynomialFeatures(3),
+    "products without bias": PolynomialFeatures(2, include_bias=False, interaction_only=True),
+    "best": SelectKBest(f_regression, k=2),
+    "varying": VarianceThreshold(0.1),
     "union": FeatureUnion(
         [("a", StandardScaler()), ("b", "passthrough"), ("c", "drop"), ("d", MaxAbsScaler())],
         transformer_weights={"a": 2.5},
     ),
 }
-STRICT = {"binarizer", "l1", "l2", "max", "bins", "bins one-hot", "zero is missing"}
+STRICT = {
+    *("pca", "pca whitened", "svd", "products", "products without bias", "best"),
+    *("binarizer", "l1", "l2", "max", "bins", "bins one-hot", "zero is missing"),
+}
 ENCODERS = {
     "one-hot": OneHotEncoder(handle_unknown="ignore"),
     "one-hot strict": OneHotEncoder(),
@@ -239,3 +253,10 @@ def test_a_feature_that_is_not_used_has_the_type_that_is_said() -> None:
     graph = build(model, None, text=TEXTS)
     assert [each.type for each in graph.features] == ["number", "number", "text", "text", "number"]
     assert compared(model, rows, graph).difference < EXACT
+
+
+def test_a_frozen_transformer_is_what_it_holds() -> None:
+    rows = data.numbers()
+    scaler = FrozenEstimator(StandardScaler().fit(rows))
+    model = fitted(make_pipeline(scaler, LINEAR), rows, data.amounts())
+    assert compared(model, rows).difference < EXACT

@@ -11,13 +11,21 @@ from onnx import TensorProto, helper
 
 from loadonce.convert.graphs import (
     averaging,
+    calibrating,
     composing,
+    densities,
     encoding,
     histograms,
     imputing,
+    lgbm,
     linear,
+    neighbours,
+    projecting,
     scaling,
+    stacking,
+    svm,
     trees,
+    xgb,
 )
 from loadonce.convert.graphs.building import TENSOR_TYPES
 from loadonce.convert.graphs.columns import Column, Columns, Input
@@ -25,17 +33,34 @@ from loadonce.convert.graphs.scope import Scope, Tables
 from loadonce.convert.model import Feature, Graph, Unconvertible
 
 TABLES = Tables(
-    composing.TRANSFORMERS | imputing.TRANSFORMERS | scaling.TRANSFORMERS | encoding.TRANSFORMERS,
+    composing.TRANSFORMERS
+    | encoding.TRANSFORMERS
+    | imputing.TRANSFORMERS
+    | projecting.TRANSFORMERS
+    | scaling.TRANSFORMERS,
     composing.CLASSIFIERS
-    | linear.CLASSIFIERS
-    | trees.CLASSIFIERS
+    | averaging.CLASSIFIERS
+    | calibrating.CLASSIFIERS
+    | densities.CLASSIFIERS
     | histograms.CLASSIFIERS
-    | averaging.CLASSIFIERS,
+    | lgbm.CLASSIFIERS
+    | linear.CLASSIFIERS
+    | neighbours.CLASSIFIERS
+    | stacking.CLASSIFIERS
+    | svm.CLASSIFIERS
+    | trees.CLASSIFIERS
+    | xgb.CLASSIFIERS,
     composing.REGRESSORS
-    | linear.REGRESSORS
-    | trees.REGRESSORS
+    | averaging.REGRESSORS
+    | densities.REGRESSORS
     | histograms.REGRESSORS
-    | averaging.REGRESSORS,
+    | lgbm.REGRESSORS
+    | linear.REGRESSORS
+    | neighbours.REGRESSORS
+    | stacking.REGRESSORS
+    | svm.REGRESSORS
+    | trees.REGRESSORS
+    | xgb.REGRESSORS,
 )
 Output = tuple[str, int, list[Any]]
 
@@ -43,6 +68,9 @@ Output = tuple[str, int, list[Any]]
 def assembled(estimator: Any, feature_names: Sequence[str] | None, text: Collection[str]) -> Graph:
     """See `loadonce.convert.graphs.build`."""
     kind = getattr(estimator, "_estimator_type", None) or _kind(estimator)
+    if not hasattr(estimator, "n_features_in_"):
+        name = type(estimator).__name__
+        raise Unconvertible(f"{name}: it does not tell its number of features; is it fitted?")
     names = _names(estimator, feature_names)
     named = names is not None
     inputs = [Input(name) for name in names or _numbered(estimator)]

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from loadonce.convert.graphs.columns import Columns
+from loadonce.convert.graphs.columns import Columns, lacks
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import from_probabilities
+from loadonce.convert.graphs.scoring import first_of_largest, from_probabilities
 
 
 def voting_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
-    """The mean of the probabilities."""
-    if estimator.voting != "soft":
-        raise scope.refusal("voting='hard' has no conversion")
+    """The mean of the probabilities, or the class that most choose."""
+    if estimator.voting == "hard":
+        return _by_votes(scope, estimator, columns)
     parts = []
     for name, each in _members(estimator):
         found = scope.classify(name, each, columns).probabilities
@@ -42,6 +42,23 @@ def mean(scope: Scope, parts: list[str], weights: Any = None) -> str:
     for part in parts[1:]:
         total = g.op("Add", total, part)
     return g.op("Div", total, g.numbers(float(len(parts) if weights is None else np.sum(weights))))
+
+
+def _by_votes(scope: Scope, estimator: Any, columns: Columns) -> Classified:
+    g = scope.g
+    places = g.integers(*range(len(estimator.classes_)))
+    weights = estimator._weights_not_none
+    votes = ""
+    for i, (name, each) in enumerate(_members(estimator)):
+        found = scope.classify(name, each, columns)
+        if lacks(columns):
+            scope.refuse_nan(found.decision or str(found.probabilities), len(estimator.classes_))
+        chosen = g.op("Unsqueeze", found.index, g.integers(1))
+        vote = g.cast(g.op("Equal", chosen, places), "double")
+        if weights is not None:
+            vote = g.op("Mul", vote, g.numbers(float(weights[i])))
+        votes = g.op("Add", votes, vote) if votes else vote
+    return Classified(first_of_largest(scope, votes), None, votes)
 
 
 def _members(estimator: Any) -> list[tuple[str, Any]]:

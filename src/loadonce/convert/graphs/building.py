@@ -71,6 +71,14 @@ class Builder:
         """Side by side."""
         return sources[0] if len(sources) == 1 else self.op("Concat", *sources, axis=1)
 
+    def smallest(self, source: str, count: int) -> tuple[str, str]:
+        """The smallest values of each row of `source`, in order, and their places."""
+        names = [f"#{len(self._nodes)}", f"#{len(self._nodes)}'"]
+        self._nodes.append(
+            helper.make_node("TopK", [source, self.integers(count)], names, largest=0)
+        )
+        return names[0], names[1]
+
     def model(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: dict[str, tuple[str, int, list[Any]]]
     ) -> onnx.ModelProto:
@@ -108,7 +116,7 @@ def _needed(nodes: Sequence[onnx.NodeProto]) -> tuple[list[onnx.NodeProto], set[
     needed: set[str] = set()
     kept = []
     for node in reversed(nodes):
-        if node.op_type == "Identity" or node.output[0] in needed:
+        if node.op_type == "Identity" or needed & set(node.output):
             needed |= set(node.input)
             kept.append(node)
     return _renamed(kept[::-1]), needed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadonce.convert.graphs.columns import Columns, computed
+from loadonce.convert.graphs.columns import Columns, computed, lacks
 from loadonce.convert.graphs.scope import Classified, Scope
 
 
@@ -24,6 +24,21 @@ def pipeline_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
     """All steps but the last transform; that one estimates."""
     name, last = estimator.steps[-1]
     return scope.regress(f"step '{name}'", last, _before_last(scope, estimator, columns))
+
+
+def inner(scope: Scope, estimator: Any, columns: Columns) -> Columns:
+    """The transformer inside."""
+    return scope.transform("", _inside(estimator), columns)
+
+
+def inner_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
+    """The classifier inside."""
+    return scope.classify("", _inside(estimator), columns)
+
+
+def inner_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
+    """The regressor inside."""
+    return scope.regress("", _inside(estimator), columns)
 
 
 def column_transformer(scope: Scope, estimator: Any, columns: Columns) -> Columns:
@@ -51,6 +66,12 @@ def feature_union(scope: Scope, estimator: Any, columns: Columns) -> Columns:
     return sum(found, ())
 
 
+def _inside(estimator: Any) -> Any:
+    """What a search found best, or what is frozen."""
+    found = getattr(estimator, "best_estimator_", None)
+    return estimator.estimator if found is None else found
+
+
 def _before_last(scope: Scope, estimator: Any, columns: Columns) -> Columns:
     for name, step in estimator.steps[:-1]:
         columns = _through(scope, name, step, columns)
@@ -68,13 +89,21 @@ def _weighted(scope: Scope, columns: Columns, weight: float | None) -> Columns:
         return columns
     g = scope.g
     tensor = g.op("Mul", scope.numbers(columns), g.numbers(weight))
-    return computed(g, tensor, len(columns), any(column.may_lack for column in columns))
+    return computed(g, tensor, len(columns), lacks(columns))
 
 
-TRANSFORMERS = {
+INNER = (
+    *("FrozenEstimator", "GridSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"),
+    "RandomizedSearchCV",
+)
+TRANSFORMERS = {f"sklearn.{name}": inner for name in INNER} | {
     "sklearn.Pipeline": pipeline,
     "sklearn.ColumnTransformer": column_transformer,
     "sklearn.FeatureUnion": feature_union,
 }
-CLASSIFIERS = {"sklearn.Pipeline": pipeline_classifier}
-REGRESSORS = {"sklearn.Pipeline": pipeline_regressor}
+CLASSIFIERS = {f"sklearn.{name}": inner_classifier for name in INNER} | {
+    "sklearn.Pipeline": pipeline_classifier
+}
+REGRESSORS = {f"sklearn.{name}": inner_regressor for name in INNER} | {
+    "sklearn.Pipeline": pipeline_regressor
+}

@@ -51,7 +51,7 @@ def ordinal(scope: Scope, estimator: Any, columns: Columns) -> Columns:
             values[: len(mapping)] = mapping
         if i in estimator._missing_indices:
             values[estimator._missing_indices[i]] = estimator.encoded_missing_value
-        found.append(_looked_up(scope, column, known, values, float(unknown)))
+        found.append(looked_up(scope, column, known, values, float(unknown)))
         if refuses:
             _refuse_unknown(scope, column, known)
     return tuple(found)
@@ -65,7 +65,7 @@ def target(scope: Scope, estimator: Any, columns: Columns) -> Columns:
         place = i // len(means)
         known = estimator.categories_[place]
         mean = float(means[i % len(means)])
-        found.append(_looked_up(scope, columns[place], known, np.asarray(encoding), mean))
+        found.append(looked_up(scope, columns[place], known, np.asarray(encoding), mean))
     return tuple(found)
 
 
@@ -98,7 +98,7 @@ def _coded(scope: Scope, column: Column, known: Any) -> _Coded:
     values = list(known)
     if _is_text(scope, column, values):
         places = np.arange(len(values), dtype=np.float64)
-        return _Coded(_looked_up(scope, column, known, places, np.nan), places)
+        return _Coded(looked_up(scope, column, known, places, np.nan), places)
     numbers = _numbers_of(scope, column, values)
     if not np.isnan(numbers).any():
         return _Coded(column, numbers)
@@ -108,7 +108,7 @@ def _coded(scope: Scope, column: Column, known: Any) -> _Coded:
     return _Coded(computed(g, source, 1, False)[0], np.where(np.isnan(numbers), _STAND_IN, numbers))
 
 
-def _looked_up(scope: Scope, column: Column, known: Any, values: Doubles, unknown: float) -> Column:
+def looked_up(scope: Scope, column: Column, known: Any, values: Doubles, unknown: float) -> Column:
     """A column of the value for each category, and of `unknown` for any other."""
     g = scope.g
     given = list(known)
@@ -131,7 +131,7 @@ def _looked_up(scope: Scope, column: Column, known: Any, values: Doubles, unknow
 
 
 def _refuse_unknown(scope: Scope, column: Column, known: Any) -> None:
-    found = _looked_up(scope, column, known, np.zeros(len(known)), np.nan)
+    found = looked_up(scope, column, known, np.zeros(len(known)), np.nan)
     scope.refuse(found.tensor)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadonce.convert.graphs.building import tensor
+from loadonce.convert.graphs.columns import Columns
 from loadonce.convert.graphs.scope import Scope
 
 AT_MOST, BELOW, MEMBER = 0, 1, 6
@@ -92,6 +93,16 @@ def added(scope: Scope, source: str, trees: Sequence[Tree], targets: int, dtype:
         leaf_weights=tensor(joined("weight").astype(dtype)),
         **sets,
     )
+
+
+def traced(scope: Scope, columns: Columns, trees: Sequence[Tree]) -> None:
+    """Note the values that the trees compare columns with."""
+    for tree in trees:
+        inner = tree.left >= 0
+        inner[[node for node, _ in tree.members]] = False
+        for feature in np.unique(tree.feature[inner]):
+            splits = tree.split[inner & (tree.feature == feature)]
+            scope.trace(columns[feature], splits.tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

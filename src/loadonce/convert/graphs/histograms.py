@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from loadonce.convert.graphs.columns import Columns
-from loadonce.convert.graphs.ensembles import Tree, added, constant
+from loadonce.convert.graphs.ensembles import Tree, added, constant, traced
 from loadonce.convert.graphs.linear import unlinked
 from loadonce.convert.graphs.scope import Classified, Scope
 from loadonce.convert.graphs.scoring import softmaxed, two_sided
@@ -34,10 +34,7 @@ def _raw(scope: Scope, estimator: Any, columns: Columns) -> str:
     trees = [constant(target, value) for target, value in enumerate(start.tolist())]
     for stage in estimator._predictors:
         trees += [_tree(predictor, target) for target, predictor in enumerate(stage)]
-    for tree in trees:
-        inner = np.flatnonzero(tree.left >= 0)
-        for node in sorted({*inner.tolist()} - {node for node, _ in tree.members}):
-            scope.trace(columns[tree.feature[node]], [tree.split[node]])
+    traced(scope, columns, trees)
     return added(scope, scope.numbers(columns), trees, len(start), np.float64)
 
 

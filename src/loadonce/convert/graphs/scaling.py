@@ -82,16 +82,23 @@ def function(scope: Scope, estimator: Any, columns: Columns) -> Columns:
     """The identity, or a function of numpy's that the graph can compute."""
     if estimator.func is None:
         return columns
-    if estimator.kw_args:
-        raise scope.refusal("its function takes arguments")
-    for known, make in FUNCTIONS.items():
-        if estimator.func is getattr(np, known):
-            found = make(scope, scope.numbers(columns))
-            return computed(scope.g, found, len(columns), True)
     if _is_check(estimator.func):
         scope.numbers(columns)
         return columns
-    raise scope.refusal(f"its function {getattr(estimator.func, '__name__', '')!r} is not known")
+    if estimator.kw_args:
+        raise scope.refusal("its function takes arguments")
+    found = called(scope, estimator.func, scope.numbers(columns))
+    return computed(scope.g, found, len(columns), True)
+
+
+def called(scope: Scope, function: Any, source: str) -> str:
+    """A function of numpy's, of `source`."""
+    if function is None:
+        return source
+    for known, make in FUNCTIONS.items():
+        if function is getattr(np, known):
+            return make(scope, source)
+    raise scope.refusal(f"its function {getattr(function, '__name__', '')!r} is not known")
 
 
 def _is_check(function: Any) -> bool:

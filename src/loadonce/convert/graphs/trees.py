@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from loadonce.convert.graphs.columns import Columns
-from loadonce.convert.graphs.ensembles import Tree, added, constant
+from loadonce.convert.graphs.ensembles import Tree, added, constant, traced
 from loadonce.convert.graphs.scope import Classified, Scope
 from loadonce.convert.graphs.scoring import from_probabilities, softmaxed, two_sided
 
@@ -63,10 +63,7 @@ def rounded(scope: Scope, estimator: Any, columns: Columns) -> str:
 
 
 def _sum(scope: Scope, estimator: Any, trees: list[Tree], targets: int, columns: Columns) -> str:
-    for tree in trees:
-        inner = tree.left >= 0
-        for feature, split in zip(tree.feature[inner], tree.split[inner], strict=True):
-            scope.trace(columns[feature], [split])
+    traced(scope, columns, trees)
     return added(scope, rounded(scope, estimator, columns), trees, targets, np.float64)
 
 
