@@ -672,7 +672,12 @@ def test_a_version_of_fastapi_with_another_inside_serves_by_itself(
 ) -> None:
     monkeypatch.setitem(sys.modules, "loadonce.http.direct_plan", None)
     monkeypatch.delitem(sys.modules, "loadonce.http.direct_call", raising=False)
-    assert reason(row_less).startswith(f"FastAPI {fastapi.__version__} is built in another way")
+    assert reason(row_less).startswith(f"FastAPI {fastapi.__version__} is built in another way: ")
+
+
+def test_an_older_fastapi_serves_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fastapi, "__version__", "0.164.1")
+    assert reason(row_less) == "FastAPI 0.164.1 is older than 0.165"
 
 
 def test_an_app_logs_when_it_starts_which_routes_are_direct(

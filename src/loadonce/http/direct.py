@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("loadonce.http")
 
 _STATE = "loadonce_direct"
+_OLDEST_KNOWN = "0.165"  # older versions answer a little differently, or have another inside
 
 
 class DirectRoute(APIRoute):
@@ -122,12 +123,19 @@ def _direct_call(route: DirectRoute, owner: Any) -> DirectCall | str:
     ]
     if changed:
         return f"{type(route).__name__} has a {changed[0]} of its own"
+    if _version(fastapi.__version__) < _version(_OLDEST_KNOWN):
+        return f"FastAPI {fastapi.__version__} is older than {_OLDEST_KNOWN}"
     try:
         from .direct_call import DirectCall
         from .direct_plan import NotDirectError, plan_of
     except ImportError as error:
-        return f"FastAPI {fastapi.__version__} is built in another way ({error})"
+        reason, _, _ = str(error).partition(" (")
+        return f"FastAPI {fastapi.__version__} is built in another way: {reason}"
     try:
         return DirectCall(plan_of(owner), lambda: owner.app)
     except NotDirectError as error:
         return str(error)
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in text.split(".")[:2]]
