@@ -116,6 +116,7 @@ class Converted:
         import numpy as np
 
         outputs = [output.name for output in self._session.get_outputs()]
+        found: dict[str, Any]
         found = dict(zip(outputs, self._session.run(outputs, self._fed(rows)), strict=True))
         numbers = found.get("value", found.get("probabilities"))
         if numbers is None:

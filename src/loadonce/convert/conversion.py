@@ -98,14 +98,14 @@ def convert_file(
             timeout=options.timeout,
             on_stage=lambda stage: on_stage(path, stage),
         )
-        made = _judged(before, answer)
+        made, model = _judged(before, answer), answer.model
     except ChildFailedError as exc:
-        made = replace(before, reason=str(exc))
+        made, model = replace(before, reason=str(exc)), b""
     finally:
         source.close()
     if made.reason:
         return _with_stale_target(root, target, made)
-    return _written(root, target, source.entry, answer.model, made)
+    return _written(root, target, source.entry, model, made)
 
 
 def _target(path: str) -> str:

@@ -97,6 +97,7 @@ def direct_routes(app: Starlette, prefix: str = "") -> Iterator[tuple[str, str]]
     path, and why it is not direct ("" if it is)."""
     flatten: Callable[[Any], Iterator[Any]]
     flatten = getattr(fastapi.routing, "iter_route_contexts", iter)
+    context: Any
     for context in flatten(app.routes):
         route = getattr(context, "original_route", context)
         if isinstance(route, Mount) and isinstance(route.app, Starlette):

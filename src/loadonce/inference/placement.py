@@ -183,7 +183,7 @@ class Profiles:
 
     def __init__(self, placement: Placement) -> None:
         self.known: dict[Callable[..., object], Profile] = {}
-        self._placement = placement
+        self._placement: Placement = placement
 
     def of(self, function: Callable[..., object]) -> Profile:
         """The function's profile; a new one if it has none, or cannot be hashed."""

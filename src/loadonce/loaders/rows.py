@@ -51,7 +51,7 @@ class InputArrays:
             except MisfitError as error:
                 raise InvalidRowsError(f"row {index}: {error}") from None
             except (KeyError, AttributeError):
-                missing = _listed(reader.missing_from(row))
+                missing = _listed(self._readers[type(row)].missing_from(row))
                 raise InvalidRowsError(f"row {index}: a {_kind(row)} without {missing}") from None
         count, signature = len(rows), self._signature
         return self._inputs(

@@ -83,7 +83,7 @@ def assembled(estimator: Any, feature_names: Sequence[str] | None, text: Collect
         outputs = _classified(scope, estimator, columns)
     else:
         value = scope.answered(scope.regress("", estimator, columns))
-        outputs = {"value": (_flat(scope, value), TensorProto.DOUBLE, [None])}
+        outputs = {"value": (_flat(scope, value), int(TensorProto.DOUBLE), [None])}
     return _graph(scope, estimator, kind, named, outputs)
 
 

@@ -199,7 +199,7 @@ def _rearranged(scope: Scope, found: str, rows: Sequence[tuple[Doubles, Doubles]
     """The outputs of all columns from which category each is: whole numbers, so exact."""
     from scipy.linalg import block_diag
 
-    weights = block_diag(*(known - unknown for known, unknown in rows))
+    weights = np.asarray(block_diag(*(known - unknown for known, unknown in rows)))
     start = np.concatenate([unknown for _, unknown in rows])
     if weights.shape[0] == weights.shape[1] and np.array_equal(weights, np.eye(len(weights))):
         return found
