@@ -14,7 +14,7 @@ import pandas as pd
 from loadonce.convert.graphs import build
 from loadonce.convert.model import MISSING_TEXT, Feature, Graph
 
-MOST_ROWS = 900
+MOST_ROWS = 300
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,14 @@ def test_what_is_not_fitted_is_refused() -> None:
         build(Ridge(), None)
 
 
+def test_what_another_release_made_otherwise_is_refused() -> None:
+    """A fitted attribute that is not there is a reason, not a crash."""
+    model = make_pipeline(StandardScaler(), Ridge()).fit(data.numbers(), data.amounts())
+    del model[0].mean_
+    with pytest.raises(Unconvertible, match=r"'standardscaler'.*AttributeError.*mean_"):
+        build(model, None)
+
+
 def test_odd_classes_are_refused() -> None:
     model = LogisticRegression().fit(data.numbers(), data.two())
     model.classes_ = np.asarray([0.5, 1.5])

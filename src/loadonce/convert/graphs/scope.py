@@ -137,7 +137,11 @@ class Scope:
     def _step(self, name: str, estimator: Any) -> Iterator[None]:
         kind = type(estimator).__name__
         self._path.append(f"{name} ({kind})" if name else kind)
-        yield
+        try:
+            yield
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as exc:
+            reason = f"it is not as this release expects it ({type(exc).__name__}: {exc})"
+            raise self.refusal(reason) from exc
         self._path.pop()
 
     def _found(self, table: Mapping[str, T], estimator: Any) -> T:
