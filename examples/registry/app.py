@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI
 
 from loadonce import Classifier, Handle, Model, Registry, Regressor, artifact
-from loadonce.http import install
+from loadonce.http import DirectRoute, install
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ class Models(Registry):
 models = Models(root="models")
 app = FastAPI(lifespan=models.lifespan)
 install(app, models)
+app.router.route_class = DirectRoute  # FastAPI's answers, sooner
 
 Cultivar = Annotated[Handle[Classifier], Depends(models.cultivar)]
 Progression = Annotated[Regressor, Depends(models.progression.raw)]  # the plain object

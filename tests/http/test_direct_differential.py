@@ -398,6 +398,7 @@ TYPES = [b"application/json"] * 12 + [
 ]
 PATHS = ["/row", "/row", "/row", "/row-sync", "/strict", "/checked", "/numbers", "/anything"]
 PATHS += ["/bytes", "/maybe", "/embedded", "/wrong", "/wrong-sync", "/both/7", "/many", "/nowhere"]
+PATHS += ["/row\n", "/both/{number:int}", "/row/", "/xrow"]
 PLACES = ["", "", "", "/in/7", "/sub"]
 QUERIES = [b"", b"", b"level=2", b"q=1.5&t=1&t=2&t=x", b"t=3&t=4&q=", b"factor=nan", b"q=%FF%00"]
 QUERIES += [b"factor=red&T=4&q=a", b"level=3&t=1&t=2", b"T=x&t=1", b"t=&level="]

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.applications import Starlette
 from starlette.routing import Match, Mount
 
-from .paths import is_elsewhere
+from .paths import is_elsewhere, is_exactly
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -64,10 +64,15 @@ class DirectRoute(APIRoute):
         return handler
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether this route is meant; most requests are for another, which is told at once."""
+        """Whether this route is meant; it is told at once if it is another, or just this one."""
         if is_elsewhere(scope, self.path):
             return Match.NONE, {}
-        return super().matches(scope)
+        if not is_exactly(scope, self.path):
+            return super().matches(scope)
+        parameters = dict(scope.get("path_params", {}))
+        child = {"endpoint": self.endpoint, "path_params": parameters, "route": self}
+        is_its_method = not self.methods or scope["method"] in self.methods
+        return Match.FULL if is_its_method else Match.PARTIAL, child
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that this route matches."""

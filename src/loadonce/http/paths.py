@@ -1,4 +1,4 @@
-"""Telling quickly that a request is for another route."""
+"""Telling quickly whether a request is for a route, where that is plain to see."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ def is_elsewhere(scope: Scope, path: str) -> bool:
     """
     asked: str = scope.get("path", "")
     return not asked.endswith((path, "\n")) and "{" not in path
+
+
+def is_exactly(scope: Scope, path: str) -> bool:
+    """Whether a request is for the route with this path, without parameters, of an app that is not
+    mounted and a router that is not included; False says nothing."""
+    is_plain = scope["type"] == "http" and not scope.get("root_path") and not scope.get("fastapi")
+    return is_plain and scope["path"] == path and "{" not in path
