@@ -430,6 +430,30 @@ async def test_one_overrun_moves_calls_back_to_a_thread() -> None:
     await engine.close()
 
 
+async def test_a_call_that_waits_seldom_is_found_out_when_it_returns_to_the_loop() -> None:
+    naps: list[float] = []
+
+    def seldom(value: int, items: list[int]) -> list[int]:
+        time.sleep(naps.pop() if naps else 0)
+        return place(value, items)
+
+    async def until(wanted: str) -> int:
+        for calls in range(1000):
+            if engine.placements().get(seldom.__qualname__, {}).get(1) == wanted:
+                return calls
+            await batch(engine, seldom, 0)
+        raise AssertionError("never moved")
+
+    engine = make()
+    await until("inline")
+    for trials in (TRIALS, 2 * TRIALS, 4 * TRIALS):  # the first overrun tells nothing yet
+        naps.append(2 * OVERRUN)
+        assert here(await batch(engine, seldom, 0))
+        assert engine.placements()[seldom.__qualname__] == {1: "thread"}
+        assert await until("inline") >= trials
+    await engine.close()
+
+
 async def test_a_call_on_the_loop_does_not_join_one_in_a_thread() -> None:
     """An object with one thread is never called by two."""
     engine, gate = make(), Gate()

@@ -12,6 +12,7 @@ from loadonce.inference.placement import (
     OVERRUN,
     SHORT,
     TRIALS,
+    WATCHED,
     Gauge,
     Profile,
     Profiles,
@@ -35,9 +36,11 @@ async def coroutine() -> None: ...
     [
         ([FAST] * TRIALS, True),
         ([FAST] * (TRIALS - 1), False),  # too few
-        ([FAST] * (TRIALS - 1) + [(SHORT * 1.01, 0.0)], False),  # one was long
+        ([FAST] * (TRIALS - 1) + [(SHORT * 2, 0.0)], True),  # one was long
+        ([FAST] * (TRIALS - 2) + [(SHORT * 2, 0.0)] * 2, False),
+        ([FAST] * (TRIALS - 1) + [(OVERRUN * 1.01, 0.0)], False),
         ([(20e-6, 1e-3)] * TRIALS, False),  # waited each time
-        ([(20e-6, 1e-3)] * (TRIALS - 1) + [FAST], True),  # waited for its processor, sometimes
+        ([(20e-6, 1e-3)] * (TRIALS - 1) + [FAST], True),  # waited for the lock, sometimes
         ([(20e-6, IDLE)] * TRIALS, True),
         ([], False),
     ],
@@ -74,28 +77,54 @@ def run_in_thread(gauge: Gauge, calls: int, busy: float = 20e-6, idle: float = 0
         gauge.ran_in_thread(busy + idle, busy, idle)
 
 
-def test_a_gauge_moves_to_the_loop_and_back_and_takes_its_time_to_return() -> None:
+def test_a_gauge_moves_to_the_loop_and_back_after_one_overrun() -> None:
     gauge = Gauge()
     run_in_thread(gauge, TRIALS - 1)
     assert gauge.place == "thread"
     run_in_thread(gauge, 1)
-    assert repr(gauge) == "<Gauge inline 20 us>"
+    assert (repr(gauge), gauge.runs_at_once) == ("<Gauge inline 20 us>", True)
     for _ in range(100):
-        gauge.ran_inline(SHORT * 1.2)  # slower than what may enter, not slow enough to leave
+        gauge.ran_at_once(SHORT * 1.2)  # slower than what may enter, not slow enough to leave
     assert gauge.place == "inline"
-    gauge.ran_inline(OVERRUN * 2)
-    assert repr(gauge).startswith("<Gauge thread")
-    run_in_thread(gauge, 2 * TRIALS - 1)
-    assert gauge.place == "thread"
-    run_in_thread(gauge, 1)
-    assert gauge.place == "inline"
+    gauge.ran_at_once(OVERRUN * 2)
+    assert (gauge.place, gauge.runs_at_once) == ("thread", False)
 
 
-def test_calls_that_grow_long_leave_without_an_overrun() -> None:
+def test_after_an_overrun_calls_on_the_loop_are_watched_for_its_cause() -> None:
+    gauge = Gauge()
+    run_in_thread(gauge, TRIALS)
+    gauge.ran_at_once(OVERRUN * 2)
+    run_in_thread(gauge, TRIALS)
+    assert (gauge.place, gauge.runs_at_once) == ("inline", False)
+    for _ in range(WATCHED - 1):
+        gauge.ran_inline(20e-6, 0.0)  # whatever the wall clock says
+    assert not gauge.runs_at_once
+    gauge.ran_inline(20e-6, 0.0)
+    assert gauge.runs_at_once
+
+
+@pytest.mark.parametrize(("busy", "idle"), [(OVERRUN * 2, 0.0), (20e-6, OVERRUN * 2)])
+def test_each_overrun_that_is_the_call_s_own_doubles_the_trials(busy: float, idle: float) -> None:
+    gauge, trials = Gauge(), TRIALS
+    run_in_thread(gauge, TRIALS)
+    for _ in range(3):
+        gauge.ran_inline(busy, idle)
+        trials *= 2
+        run_in_thread(gauge, trials - 1)
+        assert gauge.place == "thread"
+        run_in_thread(gauge, 1)
+        assert gauge.place == "inline"
+
+
+@pytest.mark.parametrize("is_measured", [True, False])
+def test_calls_that_grow_long_leave_without_an_overrun(is_measured: bool) -> None:
     gauge = Gauge()
     run_in_thread(gauge, TRIALS)
     for _ in range(200):
-        gauge.ran_inline(LONG * 1.5)
+        if gauge.is_inline and is_measured:
+            gauge.ran_inline(LONG * 1.5, 0.0)
+        elif gauge.is_inline:
+            gauge.ran_at_once(LONG * 1.5)
     assert gauge.place == "thread"
 
 
@@ -111,7 +140,8 @@ def test_what_computes_for_long_or_waits_never_enters(busy: float, idle: float) 
 def test_what_was_declared_stays(placement: str, is_inline: bool) -> None:
     profile = Profile("f", placement, is_async=False)  # type: ignore[arg-type]
     run_in_thread(profile.single, 100)
-    profile.single.ran_inline(10.0)
+    profile.single.ran_at_once(10.0)
+    profile.single.ran_inline(10.0, 10.0)
     assert profile.single.is_inline is is_inline
     assert profile.gauge(64).is_inline is is_inline
 

@@ -223,13 +223,13 @@ class Dispatcher:
     def _ran_in_thread(self, job: Job, gauge: Gauge, thread: WorkerThread, ran: Ran) -> None:
         gauge.ran_in_thread(ran.wall, ran.busy, ran.idle)
         self._settle(job, ran)
-        self._consider_gathering(job, ran.busy)
+        self._consider_gathering(job, ran.busy + ran.idle)
         self.release(thread)
 
     def _ran_inline(self, job: Job, gauge: Gauge, ran: Ran) -> None:
-        gauge.ran_inline(ran.wall)
+        gauge.ran_inline(ran.busy, ran.idle)
         self._settle(job, ran)
-        self._consider_gathering(job, ran.wall)
+        self._consider_gathering(job, ran.busy + ran.idle)
         self.free += 1
 
     def _consider_gathering(self, job: Job, seconds: float) -> None:

@@ -114,7 +114,7 @@ class Engine:
             return LATER
         if (
             profile is None
-            or not profile.single.is_inline
+            or not profile.single.runs_at_once
             or statistics.waiting
             or not self._dispatcher.free
         ):
@@ -127,7 +127,7 @@ class Engine:
         seconds = perf_counter() - started
         statistics.calls += 1
         statistics.compute_seconds += seconds
-        profile.single.ran_inline(seconds)
+        profile.single.ran_at_once(seconds)
         return result
 
     def batch_now(self, value: T, function: BatchFunction[T, I, R], item: I) -> Any:
@@ -142,7 +142,7 @@ class Engine:
         gauge = profile.single
         if self._batch_cost is not None:
             gauge = profile.gauge(self._batch_cost(item))
-        if not gauge.is_inline or self._max_wait:
+        if not gauge.runs_at_once or self._max_wait:
             return LATER
         started = perf_counter()
         try:
@@ -158,7 +158,7 @@ class Engine:
         statistics.calls += 1
         statistics.compute_seconds += seconds
         statistics.single_batches += 1
-        gauge.ran_inline(seconds)
+        gauge.ran_at_once(seconds)
         if not statistics.calls % _LOOK:
             self._look_for_company(profile)
         return result
@@ -168,7 +168,7 @@ class Engine:
         self.statistics.calls += 1
         self.statistics.errors += 1
         self.statistics.compute_seconds += seconds
-        gauge.ran_inline(seconds)
+        gauge.ran_at_once(seconds)
         return holdable(error)
 
     # -- calls that wait -----------------------------------------------------------------------

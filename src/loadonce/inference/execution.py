@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
+
+try:
+    import resource
+except ImportError:  # pragma: no cover  # not on this system
+    resource = None  # type: ignore[assignment]
 
 from loadonce.errors import BatchResultError
 
@@ -20,7 +27,8 @@ class Ran:
     """What became of a job: a result or an exception for each item, or an error of them all.
 
     `wall`, `busy` and `idle` are seconds: until it was done, in which its thread computed, in which
-    no thread of the process did.
+    its thread waited of its own accord while no other thread of the process computed. What is
+    missing from the first went to other processes, or to the thread that had the interpreter lock.
     """
 
     outcomes: Sequence[Any] = ()
@@ -33,14 +41,17 @@ class Ran:
 def run_job(model: str, job: Job, items: list[Any]) -> Ran:
     """Run a job here and now. Raises nothing, whatever the function raises."""
     ran = Ran()
-    process, thread, wall = time.process_time(), time.thread_time(), time.perf_counter()
+    waits, process, thread = _waits(), time.process_time(), time.thread_time()
+    wall = time.perf_counter()
     try:
         ran.outcomes = (job.function(),) if job.key is None else _run_batch(model, job, items)
     except BaseException as error:
         ran.error = holdable(error)
     ran.wall = time.perf_counter() - wall
     ran.busy = time.thread_time() - thread
-    ran.idle = ran.wall - max(ran.busy, time.process_time() - process)
+    computed = time.process_time() - process
+    if _waits() != waits:
+        ran.idle = max(0.0, ran.wall - max(ran.busy, computed))
     return ran
 
 
@@ -113,3 +124,14 @@ def _attempts(model: str, job: Job, items: list[Any]) -> Generator[list[Any], An
 def _is_final(job: Job, part: range, error: Exception) -> bool:
     """Whether halving is useless: the function itself is wrong, or nobody waits any more."""
     return isinstance(error, BatchResultError) or not job.is_wanted(part)
+
+
+def count_waits(of: ModuleType | None) -> Callable[[], int]:
+    """What tells how often the present thread has waited of its own accord; where that is not
+    counted, it may have each time it is asked."""
+    if of is None or not hasattr(of, "RUSAGE_THREAD"):
+        return itertools.count().__next__
+    return lambda: int(of.getrusage(of.RUSAGE_THREAD).ru_nvcsw)
+
+
+_waits = count_waits(resource)

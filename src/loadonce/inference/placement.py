@@ -23,6 +23,7 @@ OVERRUN = 1e-3  # one call above this leaves at once
 TRIALS = 8  # how many calls are measured in a thread first
 MOST_TRIALS = 4096  # after how many overruns so ever
 IDLE = 50e-6  # seconds in which nobody computed: the call waited for something
+WATCHED = 512  # calls that are measured in full after an overrun that nothing explains
 FORGIVEN = 16  # times its trials a call must have done well for its overruns to be forgotten
 TURN = 8e-6  # seconds that waiting for the end of the loop's turn costs each call
 HOP = 150e-6  # seconds that a thread costs a batch
@@ -35,20 +36,22 @@ def is_certainly_short(samples: Iterable[tuple[float, float]]) -> bool:
     """Whether calls that were so seen in a thread may run on the loop.
 
     Args:
-        samples: for each call the seconds its thread computed, and the seconds in which no thread
-            of the process did. A call that waits for a file, a lock or a network shows the latter
-            every time; one that waited for the interpreter lock or its processor only sometimes.
+        samples: for each call the seconds its thread computed, and the seconds in which it waited
+            of its own accord while no thread of the process computed. A call that waits for a
+            file, a lock or a network shows the latter every time; one that waited for the
+            interpreter lock only sometimes. One of them may have been longer: processors are
+            shared, and caches cold.
     """
     seen = list(samples)
-    return (
-        len(seen) >= TRIALS
-        and max(busy for busy, _idle in seen) <= SHORT
-        and min(idle for _busy, idle in seen) <= IDLE
-    )
+    if len(seen) < TRIALS or min(idle for _busy, idle in seen) > IDLE:
+        return False
+    *_others, last_but_one, longest = sorted(busy for busy, _idle in seen)
+    return last_but_one <= SHORT and longest <= OVERRUN
 
 
 def must_leave(last: float, mean: float) -> bool:
-    """Whether a call that took `last` seconds on the loop, `mean` on average, must leave it."""
+    """Whether calls of which the last took so many seconds on the loop, and all of them so many
+    on average, must leave it."""
     return last > OVERRUN or mean > LONG
 
 
@@ -68,19 +71,26 @@ def gathering_pays(single: float, together: float, count: int) -> bool:
 class Gauge:
     """What calls of one function have cost, for batches of about one size.
 
+    A call that runs on the loop at once is timed by the wall clock alone, for more would cost more
+    than some calls. Where that shows an overrun, the calls go back to a thread; when they return,
+    the next `WATCHED` ones are measured in full, which tells a call that was long or waited from
+    one whose processor went to another process meanwhile.
+
     Attributes:
         is_inline: whether the next one runs on the loop.
+        runs_at_once: whether it needs no measuring there.
         mean: seconds of computing, a moving mean; 0 while unknown.
         wall: seconds until a thread had the result, a moving mean; 0 while unknown.
     """
 
     __slots__ = (
-        *("_done_well", "_is_fixed", "_measured", "_recent", "_trials"),
-        *("is_inline", "mean", "wall"),
+        *("_done_well", "_is_fixed", "_measured", "_recent", "_trials", "_watched"),
+        *("is_inline", "mean", "runs_at_once", "wall"),
     )
 
     def __init__(self, *, is_inline: bool = False, is_fixed: bool = False) -> None:
         self.is_inline = is_inline
+        self.runs_at_once = is_inline
         self.mean = 0.0
         self.wall = 0.0
         self._is_fixed = is_fixed
@@ -88,6 +98,7 @@ class Gauge:
         self._trials = TRIALS
         self._measured = 0
         self._done_well = 0
+        self._watched = 0
 
     def __repr__(self) -> str:
         return f"<Gauge {self.place} {self.mean * 1e6:.0f} us>"
@@ -97,32 +108,42 @@ class Gauge:
         """ "inline" or "thread"."""
         return "inline" if self.is_inline else "thread"
 
-    def ran_in_thread(self, wall: float, busy: float, idle: float) -> bool:
-        """Note a call; True if it is the first, or if the next one runs elsewhere."""
+    def ran_in_thread(self, wall: float, busy: float, idle: float) -> None:
+        """Note a call: seconds until it was done, that it computed, that it waited by itself."""
         self.wall = _moved(self.wall, wall)
-        self.mean = _moved(self.mean, busy)
+        self.mean = _moved(self.mean, busy + idle)
         self._recent.append((busy, idle))
         self._measured += 1
-        if self._is_fixed or self._measured < self._trials:
-            return self._measured == 1
-        if not self.is_inline and is_certainly_short(self._recent):
+        if self._is_fixed or self.is_inline or self._measured < self._trials:
+            return
+        if is_certainly_short(self._recent):
             self.is_inline = True
+            self.runs_at_once = not self._watched
             self._done_well = 0
-            self.mean = max(busy for busy, _idle in self._recent)
-            return True
-        return False
+            self.mean = min(SHORT, self.mean)
 
-    def ran_inline(self, seconds: float) -> bool:
-        """Note a call; True if the next one runs elsewhere."""
+    def ran_at_once(self, seconds: float) -> None:
+        """Note a call on the loop of which only the wall clock is known."""
         self.mean += _SMOOTHING * (seconds - self.mean)
-        if seconds <= SHORT or self._is_fixed or not must_leave(seconds, self.mean):
-            self._done_well += 1
-            return False
-        self.is_inline = False
-        self._trials = trials_after_leaving(self._trials, self._done_well)
+        self._done_well += 1
+        if seconds > SHORT and not self._is_fixed and must_leave(seconds, self.mean):
+            self._leave(self._trials)
+
+    def ran_inline(self, busy: float, idle: float) -> None:
+        """Note a call on the loop that was measured in full."""
+        self.mean = _moved(self.mean, busy + idle)
+        self._done_well += 1
+        self._watched = max(0, self._watched - 1)
+        self.runs_at_once = not self._watched
+        if not self._is_fixed and must_leave(busy + idle, self.mean):
+            self._leave(trials_after_leaving(self._trials, self._done_well))
+
+    def _leave(self, trials: int) -> None:
+        self.is_inline = self.runs_at_once = False
+        self._trials = trials
+        self._watched = WATCHED
         self._measured = 0
         self._recent.clear()
-        return True
 
 
 class Profile:
