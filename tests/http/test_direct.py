@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import fastapi.routing
 import pytest
+import starlette.routing
 from fastapi import (
     APIRouter,
     BackgroundTasks,
@@ -655,16 +656,29 @@ def test_a_class_that_changes_how_routes_work_is_served_by_fastapi() -> None:
         assert client.get("/Older/1").json() == 1
 
 
-def test_an_integration_that_stands_in_for_fastapis_handler_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
+def _replaced(original: Any) -> Any:
+    return lambda *arguments, **named: original(*arguments, **named)
+
+
+def _wrapped(original: Any) -> Any:
+    return functools.wraps(original)(_replaced(original))
+
+
+@pytest.mark.parametrize("integration", [_replaced, _wrapped, functools.partial])
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (fastapi.routing, "get_request_handler"),
+        (fastapi.routing, "solve_dependencies"),
+        (fastapi.routing, "serialize_response"),
+        (starlette.routing.Route, "handle"),
+    ],
+)
+def test_what_integrations_wrap_is_not_passed_by(
+    integration: Callable[[Any], Any], place: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = fastapi.routing.get_request_handler
-
-    def get_request_handler(*arguments: Any, **named: Any) -> Any:
-        return original(*arguments, **named)
-
-    monkeypatch.setattr(fastapi.routing, "get_request_handler", get_request_handler)
-    assert reason(row_less).endswith("test_direct stands in for FastAPI's own")
+    monkeypatch.setattr(place, name, integration(getattr(place, name)))
+    assert reason(row_less) == f"something has put itself in the place of FastAPI's {name}"
 
 
 def test_a_version_of_fastapi_with_another_inside_serves_by_itself(

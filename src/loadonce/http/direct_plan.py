@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 import fastapi.routing
@@ -17,12 +19,22 @@ from fastapi.dependencies.models import (
     _is_gen_callable,
 )
 from starlette.responses import Response
+from starlette.routing import Route
 
 from loadonce.lifecycle.model import Model, Raw
 
 from .direct_parameters import Parameters
 
-_REQUEST_HANDLER = "get_request_handler"
+# What integrations wrap, to watch or change what a route does; the short way passes these by.
+_STAGES: tuple[tuple[Any, str], ...] = (
+    (fastapi.routing, "get_request_handler"),
+    (fastapi.routing, "request_response"),
+    (fastapi.routing, "run_endpoint_function"),
+    (fastapi.routing, "serialize_response"),
+    (fastapi.routing, "solve_dependencies"),
+    (fastapi.routing.APIRoute, "handle"),
+    (Route, "handle"),
+)
 
 
 class NotDirectError(Exception):
@@ -148,13 +160,22 @@ class _Steps:
 
 
 def _refuse_unknown(route: Any, dependant: Dependant) -> None:
-    maker = getattr(fastapi.routing, _REQUEST_HANDLER)
-    if getattr(maker, "__module__", "") != fastapi.routing.__name__:
-        raise NotDirectError(f"{_name_of(maker)} of {maker.__module__} stands in for FastAPI's own")
+    for place, name in _STAGES:
+        if not _is_frameworks_own(getattr(place, name)):
+            raise NotDirectError(f"something has put itself in the place of FastAPI's {name}")
     if _is_gen_callable(dependant.call) or _is_async_gen_callable(dependant.call):
         raise NotDirectError("it streams what it yields")
     if route.max_body_size is not None:
         raise NotDirectError("it has a max_body_size")
+
+
+def _is_frameworks_own(found: object) -> bool:
+    """Whether it is a function of FastAPI's or Starlette's, not one wrapped around it."""
+    if not isinstance(found, FunctionType):
+        return False
+    home = sys.modules.get(found.__module__)
+    is_at_home = home is not None and found.__globals__ is vars(home)
+    return is_at_home and found.__module__.startswith(("fastapi.", "starlette."))
 
 
 def _body_of(route: Any, dependant: Dependant) -> ModelField | None:
