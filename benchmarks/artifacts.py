@@ -63,7 +63,7 @@ def convert() -> str | None:
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, SOURCES))}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     reasons = []
-    for part in (*(["convert"] if _is_conversion_due() else []), "lock"):
+    for part in ("lock", *(["convert"] if _is_conversion_due() else [])):
         done = subprocess.run(
             [*command, part, str(MODELS)], env=environ, capture_output=True, text=True, check=False
         )
