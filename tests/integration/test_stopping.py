@@ -14,6 +14,8 @@ import pytest
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
+_BUSY = 3.0  # seconds that a busy machine may add; without what is tested it were 10 or more
+
 Launch = Callable[..., Any]
 Write = Callable[..., Path]
 
@@ -99,7 +101,7 @@ Started = Callable[..., tuple[Any, Clients]]
 
 
 def test_sigterm_lets_requests_in_flight_finish(started: Started, tmp_path: Path) -> None:
-    process, clients = started("/wait?seconds=1", count=32)
+    process, clients = started("/wait?seconds=3", count=32)
     assert process.stop() == 0
     clients.join()
     assert [answer.json() for answer in clients.answers] == ["hello"] * 32
@@ -139,8 +141,8 @@ def test_a_second_interrupt_ends_within_two_seconds(started: Started, tmp_path: 
     process.send(signal.SIGINT)
     process.wait_for("draining")
     began = time.monotonic()
-    assert process.stop(signal.SIGINT, seconds=5) == 1
-    assert time.monotonic() - began < 2.0
+    assert process.stop(signal.SIGINT, seconds=10) == 1
+    assert time.monotonic() - began < 2.0 + _BUSY
     clients.join()
     assert "1 request lost" in process.output
     assert (tmp_path / "notes.txt").read_text().endswith("closed\n")
@@ -150,7 +152,7 @@ def test_a_hung_model_cannot_hold_the_exit(started: Started) -> None:
     process, clients = started("/wait?seconds=50", "--timeout-graceful-shutdown", "1", count=2)
     began = time.monotonic()
     assert process.stop(seconds=10) == 1
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 3.0 + _BUSY
     clients.join()
     assert "2 requests lost: not finished in time (model 'a': 2 running)" in process.output
     assert [answer.status_code for answer in clients.answers] == [503, 503]
@@ -162,7 +164,7 @@ def test_a_hung_job_of_the_default_executor_cannot_hold_the_exit(started: Starte
     process, clients = started("/thread?seconds=50", "--timeout-graceful-shutdown", "0.5")
     began = time.monotonic()
     assert process.stop(seconds=10) == 1
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 2.5 + _BUSY
     clients.join()
     assert clients.answers[0].status_code == 503
 
@@ -171,7 +173,7 @@ def test_a_blocked_event_loop_cannot_hold_the_exit(started: Started) -> None:
     process, clients = started("/block?seconds=50", "--timeout-graceful-shutdown", "0.5")
     began = time.monotonic()
     assert process.stop(seconds=10) == 1
-    assert time.monotonic() - began < 2.8
+    assert time.monotonic() - began < 2.8 + _BUSY
     clients.join()
     assert "not stopped within 2.3 s, ending at once; 1 request lost" in process.output
     assert len(clients.errors) == 1
