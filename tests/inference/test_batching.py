@@ -37,7 +37,7 @@ def test_a_batch_is_due_when_it_is_full_or_has_waited(
 @pytest.mark.parametrize(
     ("curve", "left", "limit", "expected"),
     [
-        ([1.0, 2.0, 4.0], None, 64, 64),  # no deadline
+        ([1.0, 2.0, 4.0], math.inf, 64, 64),  # no deadline
         ([], 1.0, 64, 64),  # nothing known
         ([0.1, 0.2, 0.4, 0.8], 10.0, 8, 8),
         ([0.1, 0.2, 0.4, 0.8], 1.0, 8, 4),
@@ -49,18 +49,18 @@ def test_a_batch_is_due_when_it_is_full_or_has_waited(
     ],
 )
 def test_the_size_follows_from_the_time_left_and_the_measured_costs(
-    curve: list[float], left: float | None, limit: float, expected: float
+    curve: list[float], left: float, limit: float, expected: float
 ) -> None:
     assert affordable_size(curve, left, limit) == expected
 
 
 @given(
     st.lists(st.floats(0, 10), max_size=8),
-    st.none() | st.floats(-1, 100),
+    st.just(math.inf) | st.floats(-1, 100),
     st.integers(1, 500),
 )
 def test_the_size_lies_between_one_and_the_limit(
-    curve: list[float], left: float | None, limit: int
+    curve: list[float], left: float, limit: int
 ) -> None:
     assert 1 <= affordable_size(curve, left, limit) <= limit
 

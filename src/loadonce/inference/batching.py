@@ -24,17 +24,15 @@ def seconds_until_due(size: float, limit: float, waited: float, max_wait: float)
     return 0.0 if size >= limit else max(0.0, max_wait - waited)
 
 
-def affordable_size(curve: Sequence[float], left: float | None, limit: float) -> float:
+def affordable_size(curve: Sequence[float], left: float, limit: float) -> float:
     """The size that a batch may have to be done in time, at most `limit`, at least 1.
 
     Args:
         curve: seconds that batches of 1, 2, 4, 8, ... took; 0 where unknown. Unknown sizes count
             as proportional to the next smaller known one.
-        left: seconds until the first of its calls is late; None for no deadline.
+        left: seconds until the first of its calls is late.
         limit: the largest size there may be.
     """
-    if left is None:
-        return limit
     fits, expected = 1.0, 0.0
     for number in range(bucket(limit) + 1):
         known = curve[number] if number < len(curve) else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Hashable
 from functools import partial
 from time import perf_counter
@@ -164,11 +165,11 @@ class Dispatcher:
 
     def _taken(self, job: Job) -> Job:
         """As much of a job as can be done in time, without those that have left."""
-        left = None
-        if self._timeout is not None:
-            left = job.first.enqueued + self._timeout - asyncio.get_running_loop().time()
-        limit = affordable_size(job.profile.curve, left, self._max_batch_size)
-        taken = job.take(limit)
+        taken = job
+        if job.count > 1:
+            timeout = math.inf if self._timeout is None else self._timeout
+            left = job.first.enqueued + timeout - asyncio.get_running_loop().time()
+            taken = job.take(affordable_size(job.profile.curve, left, self._max_batch_size))
         self._queue.pass_on(job, is_done=taken is job)
         if taken is job:
             self._stop_gathering(job)

@@ -200,7 +200,11 @@ class Engine:
             QueueFullError: too many calls are waiting.
             DeadlineExceededError: no result within the timeout.
         """
-        return (await self.batch_many(key, value, function, (item,)))[0]
+        self._check_admission(1)
+        results: list[R] = await self._results(
+            self._batch_call(key, value, function, (item,), False)
+        )
+        return results[0]
 
     async def batch_many(
         self,
@@ -220,12 +224,7 @@ class Engine:
         if not items:
             return []
         self._check_admission(min(len(items), self._max_queue))
-        call = self._call(items, returns_exceptions=return_exceptions)
-        batch_key = (key, function)
-        self._dispatcher.gather(
-            call, batch_key, lambda: Job(batch_key, self.profile(function), function, value)
-        )
-        return await self._results(call)
+        return await self._results(self._batch_call(key, value, function, items, return_exceptions))
 
     async def borrow(self, function: Callable[..., object]) -> WorkerThread:
         """A thread of the model's own, once it is this caller's turn, until `give_back`."""
@@ -257,6 +256,8 @@ class Engine:
         self._is_closed = True
         self._profiles.forget()  # so that no call runs at once any more
         await self._dispatcher.close(grace)
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
 
     # -- admission -----------------------------------------------------------------------------
 
@@ -287,6 +288,21 @@ class Engine:
         self.statistics.waiting += len(items)
         return call
 
+    def _batch_call(
+        self,
+        key: Hashable,
+        value: T,
+        function: BatchFunction[T, I, R],
+        items: Sequence[I],
+        return_exceptions: bool,
+    ) -> Call:
+        call = self._call(items, returns_exceptions=return_exceptions)
+        batch_key = (key, function)
+        self._dispatcher.gather(
+            call, batch_key, lambda: Job(batch_key, self.profile(function), function, value)
+        )
+        return call
+
     def _lonely_call(self, job: Job) -> Call:
         call = self._call((None,), returns_exceptions=True)
         job.add(call, 0)
@@ -305,9 +321,6 @@ class Engine:
     def _leave(self, call: Call) -> None:
         """Free the place of a caller that leaves, before its turn perhaps: others may wait."""
         del self._calls[call]
-        if not self._calls and self._deadline_timer is not None:
-            self._deadline_timer.cancel()
-            self._deadline_timer = None
         call.forget()
         self._dispatcher.withdraw(call)
 

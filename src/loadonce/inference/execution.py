@@ -40,18 +40,24 @@ class Ran:
 
 def run_job(model: str, job: Job, items: list[Any]) -> Ran:
     """Run a job here and now. Raises nothing, whatever the function raises."""
-    ran = Ran()
+    if not job.profile.is_measured:
+        return _run(model, job, items)
     waits, process, thread = _waits(), time.process_time(), time.thread_time()
-    wall = time.perf_counter()
-    try:
-        ran.outcomes = (job.function(),) if job.key is None else _run_batch(model, job, items)
-    except BaseException as error:
-        ran.error = holdable(error)
-    ran.wall = time.perf_counter() - wall
+    ran = _run(model, job, items)
     ran.busy = time.thread_time() - thread
     computed = time.process_time() - process
     if _waits() != waits:
         ran.idle = max(0.0, ran.wall - max(ran.busy, computed))
+    return ran
+
+
+def _run(model: str, job: Job, items: list[Any]) -> Ran:
+    ran, started = Ran(), time.perf_counter()
+    try:
+        ran.outcomes = (job.function(),) if job.key is None else _run_batch(model, job, items)
+    except BaseException as error:
+        ran.error = holdable(error)
+    ran.wall = ran.busy = time.perf_counter() - started
     return ran
 
 

@@ -114,7 +114,7 @@ class Gauge:
         self.mean = _moved(self.mean, busy + idle)
         self._recent.append((busy, idle))
         self._measured += 1
-        if self._is_fixed or self.is_inline or self._measured < self._trials:
+        if self._is_fixed or self.is_inline or self._measured < self._trials or busy > SHORT:
             return
         if is_certainly_short(self._recent):
             self.is_inline = True
@@ -152,18 +152,23 @@ class Profile:
     Attributes:
         name: for people, and for taking turns.
         is_async: whether it returns an awaitable; those run on the loop, as tasks.
+        is_measured: whether what its calls cost decides where they run.
         single: the gauge of lonely calls.
         gathers: whether calls that come in one turn of the loop wait for its end.
         gathers_again: the count of calls before which gathering is not tried again.
     """
 
-    __slots__ = ("_gauges", "_make", "gathers", "gathers_again", "is_async", "name", "single")
+    __slots__ = (
+        *("_gauges", "_make", "gathers", "gathers_again", "is_async", "is_measured", "name"),
+        "single",
+    )
 
     def __init__(self, name: str, placement: Placement, *, is_async: bool) -> None:
         is_fixed = placement != "auto" or is_async
         is_inline = placement == "inline" and not is_async
         self.name = name
         self.is_async = is_async
+        self.is_measured = not is_fixed
         self.gathers = False
         self.gathers_again = 0
         self._make: Callable[[], Gauge] = partial(Gauge, is_inline=is_inline, is_fixed=is_fixed)
