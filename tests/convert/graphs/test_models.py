@@ -247,6 +247,17 @@ def test_histogram_boosting_knows_categories() -> None:
     assert found.difference < EXACT
 
 
+def test_only_the_missing_can_go_left() -> None:
+    """A set of no categories."""
+    rows = data.frame(missing=0.4)
+    model = HistGradientBoostingRegressor(
+        categorical_features=["city", "plan"], max_iter=3, min_samples_leaf=3
+    )
+    found = compared(fitted(model, rows, 1.0 * rows["city"].isna()), rows)
+    assert found.refused == 0
+    assert found.difference < EXACT
+
+
 @pytest.mark.parametrize("values", [[0, 1], [1, 2], [False, True], [0.0, 3.0], ["no", "yes"]])
 def test_labels_are_the_classes_themselves(values: list[Any]) -> None:
     rows = data.numbers()

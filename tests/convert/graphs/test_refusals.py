@@ -35,7 +35,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
-from loadonce.convert.graphs import build, neighbours
+from loadonce.convert.graphs import build, neighbours, trees
 from loadonce.convert.model import Unconvertible
 
 from . import data
@@ -164,6 +164,11 @@ def test_a_machine_of_a_sparse_matrix_is_refused() -> None:
 def test_neighbours_of_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "MOST_VALUES", 100)
     refuses("it compares every row with 480 values", KNeighborsClassifier())
+
+
+def test_more_leaves_than_can_be_numbered_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "_MOST_LEAVES", 1)
+    refuses("leaves", RandomForestClassifier(2), target=data.three())
 
 
 def test_calibration_on_other_classes_is_refused() -> None:

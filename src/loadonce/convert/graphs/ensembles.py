@@ -129,18 +129,23 @@ def _flat(tree: Tree) -> _Flat:
     number = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)
     left, right = tree.left[inner], tree.right[inner]
     mode = np.full(len(tree.left), tree.mode)
-    mode[[node for node, _ in tree.members]] = MEMBER
+    split = tree.split.copy()
+    for node, values in tree.members:
+        if values:
+            mode[node] = MEMBER
+        else:  # the operator wants a member; nothing is at most this
+            split[node] = -np.inf
     return _Flat(
         tree.feature[inner],
         mode[inner],
-        tree.split[inner],
+        split[inner],
         number[left],
         number[right],
         is_leaf[left],
         is_leaf[right],
         tree.missing_left[inner],
         tree.weight[is_leaf],
-        tuple(values for _, values in sorted(tree.members)),
+        tuple(values for _, values in sorted(tree.members) if values),
     )
 
 

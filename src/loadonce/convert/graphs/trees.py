@@ -1,4 +1,4 @@
-"""scikit-learn's trees and forests: float32 columns against double thresholds, sums in double."""
+"""scikit-learn's trees and forests: they compare float32 with doubles, and add doubles."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from loadonce.convert.graphs.scope import Classified, Scope
 from loadonce.convert.graphs.scoring import from_probabilities, softmaxed, two_sided
 
 _STEP = 2.0**-4
-_MANY = 50
-"""From so many trees on the first class has what the second leaves, which halves the work. It is a
-rounding apart from the sum of its own shares: of few trees it could decide ties the other way.
-"""
+_MOST_LEAVES = 2**24
+"""Up to here float32 holds every whole number: of leaves, and of `_STEP` in their sum."""
 
 
 def tree_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
@@ -67,14 +65,18 @@ def _sum(scope: Scope, estimator: Any, trees: list[Tree], targets: int, columns:
     In float32 throughout where that gives the same sums: it is faster, and half the size.
     """
     g = scope.g
+    traced(scope, columns, trees)
+    single = _single(scope, estimator, columns)
+    if _adds_exactly(trees):
+        return g.cast(added(scope, single, _lowered(trees), targets, np.float32), "double")
+    return added(scope, g.cast(single, "double"), trees, targets, np.float64)
+
+
+def _single(scope: Scope, estimator: Any, columns: Columns) -> str:
+    """The columns as float32, to which the original rounds them."""
     if not estimator.__sklearn_tags__().input_tags.allow_nan:
         scope.refuse_missing(columns)
-    traced(scope, columns, trees)
-    single = g.cast(scope.numbers(columns), "float")
-    if _adds_exactly(trees):
-        lowered = [replace(tree, split=_at_most(tree.split)) for tree in trees]
-        return g.cast(added(scope, single, lowered, targets, np.float32), "double")
-    return added(scope, g.cast(single, "double"), trees, targets, np.float64)
+    return scope.g.cast(scope.numbers(columns), "float")
 
 
 def _adds_exactly(trees: list[Tree]) -> bool:
@@ -82,7 +84,11 @@ def _adds_exactly(trees: list[Tree]) -> bool:
     leaves = [tree.weight[tree.left < 0] / _STEP for tree in trees]
     if not all(np.array_equal(each, np.round(each)) for each in leaves):
         return False
-    return sum(float(np.abs(each).max()) for each in leaves) <= 2**24
+    return sum(float(np.abs(each).max()) for each in leaves) <= _MOST_LEAVES
+
+
+def _lowered(trees: list[Tree]) -> list[Tree]:
+    return [replace(tree, split=_at_most(tree.split)) for tree in trees]
 
 
 def _at_most(splits: Any) -> Any:
@@ -95,20 +101,33 @@ def _shares(scope: Scope, estimator: Any, trees: list[Any], columns: Columns) ->
     if estimator.n_outputs_ != 1:
         raise scope.refusal("it has several outputs")
     g = scope.g
-    classes = len(estimator.classes_)
-    second_only = classes == 2 and (len(trees) == 1 or len(trees) >= _MANY)
-    targets = [1] if second_only else range(classes)
-    found = [
-        _tree(each.tree_, number, each.tree_.value[:, 0, target])
-        for each in trees
-        for number, target in enumerate(targets)
-    ]
-    total = _sum(scope, estimator, found, len(targets), columns)
-    if len(trees) > 1:
-        total = g.op("Div", total, g.numbers(float(len(trees))))
-    if second_only:
-        total = g.concat([g.op("Sub", g.numbers(1.0), total), total])
-    return from_probabilities(scope, total)
+    if len(estimator.classes_) != 2:
+        total = _sum_by_leaf(scope, estimator, trees, columns)
+        return from_probabilities(scope, g.op("Div", total, g.numbers(float(len(trees)))))
+    # the first class has what the second leaves: half the work, and a rounding apart
+    seconds = [_tree(each.tree_, 0, each.tree_.value[:, 0, 1]) for each in trees]
+    share = g.op("Div", _sum(scope, estimator, seconds, 1, columns), g.numbers(float(len(trees))))
+    return from_probabilities(scope, g.concat([g.op("Sub", g.numbers(1.0), share), share]))
+
+
+def _sum_by_leaf(scope: Scope, estimator: Any, trees: list[Any], columns: Columns) -> str:
+    """The sum of the leaves' rows of shares: each tree is walked once, not once for each class."""
+    g = scope.g
+    shares, numbered, count = [], [], 0
+    for target, each in enumerate(trees):
+        is_leaf = each.tree_.children_left < 0
+        numbers = count + np.cumsum(is_leaf) - 1
+        numbered.append(_tree(each.tree_, target, numbers.astype(np.float64)))
+        shares.append(each.tree_.value[is_leaf, 0, :])
+        count += len(shares[-1])
+    if count > _MOST_LEAVES:
+        raise scope.refusal(f"it has {count} leaves")
+    traced(scope, columns, numbered)
+    found = added(
+        scope, _single(scope, estimator, columns), _lowered(numbered), len(trees), np.float32
+    )
+    rows = g.op("Gather", g.numbers(np.concatenate(shares)), g.cast(found, "int64"))
+    return g.op("ReduceSum", rows, g.integers(1), keepdims=0)
 
 
 def _values(scope: Scope, estimator: Any, trees: list[Any], columns: Columns) -> str:
