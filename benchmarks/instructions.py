@@ -267,18 +267,22 @@ def instructions(name: str, times: int) -> int:
     with tempfile.TemporaryDirectory() as directory:
         command = [
             *("valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/out"),
-            *(sys.executable, str(Path(__file__)), "--repeat", name, str(times)),
+            *_command(name, times),
         ]
         ran = subprocess.run(
-            command,
-            env={"PYTHONHASHSEED": "0", "PYTHONPATH": ":".join(sys.path), "LOADONCE_FREEZE": "0"},
-            capture_output=True,
-            text=True,
-            check=True,
+            command, env=_environment(), capture_output=True, text=True, check=True
         )
     found = re.search(r"Collected : (\d+)", ran.stderr)
     assert found, ran.stderr
     return int(found[1])
+
+
+def _command(name: str, times: int) -> list[str]:
+    return [sys.executable, str(Path(__file__)), "--repeat", name, str(times)]
+
+
+def _environment() -> dict[str, str]:
+    return {"PYTHONHASHSEED": "0", "PYTHONPATH": ":".join(sys.path), "LOADONCE_FREEZE": "0"}
 
 
 def main(arguments: list[str]) -> None:
@@ -288,7 +292,7 @@ def main(arguments: list[str]) -> None:
         return
     print("| step | instructions | |\n|---|---|---|")
     for name in arguments or STEPS:
-        subprocess.run([sys.executable, __file__, "--repeat", name, "1"], check=True)  # compiles
+        subprocess.run(_command(name, 1), env=_environment(), check=True)  # compiles to bytecode
         cost = (instructions(name, MANY) - instructions(name, FEW)) / (MANY - FEW)
         print(f"| `{name}` | {cost / 1000:.1f} k | {STEPS[name].__doc__} |", flush=True)
 

@@ -10,15 +10,18 @@ from loadonce.inference.placement import (
     LONG,
     MOST_TRIALS,
     OVERRUN,
+    PERHAPS,
     SHORT,
     TRIALS,
+    TRIED,
     WATCHED,
     Gauge,
     Profile,
     Profiles,
     gathering_pays,
-    is_certainly_short,
+    is_short,
     must_leave,
+    pieces_pay,
     trials_after_leaving,
 )
 
@@ -48,7 +51,7 @@ async def coroutine() -> None: ...
 def test_only_what_is_certainly_short_runs_on_the_loop(
     samples: list[tuple[float, float]], expected: bool
 ) -> None:
-    assert is_certainly_short(samples) is expected
+    assert is_short(samples) is expected
 
 
 def test_one_overrun_or_a_long_mean_leaves_the_loop() -> None:
@@ -116,6 +119,20 @@ def test_each_overrun_that_is_the_call_s_own_doubles_the_trials(busy: float, idl
         assert gauge.place == "inline"
 
 
+def test_what_a_cold_thread_shows_to_be_perhaps_short_is_tried_on_the_loop() -> None:
+    for on_the_loop, place in [(20e-6, "inline"), (PERHAPS, "thread")]:
+        gauge = Gauge()
+        run_in_thread(gauge, TRIALS, PERHAPS)
+        assert (gauge.place, gauge.runs_at_once) == ("inline", False)
+        for _ in range(TRIED):
+            if gauge.is_inline:
+                gauge.ran_inline(on_the_loop, 0.0)
+        assert gauge.place == place
+        assert gauge.runs_at_once is (place == "inline")
+    run_in_thread(gauge, 2 * TRIALS - 1, PERHAPS)
+    assert gauge.place == "thread"  # each try takes twice as long to come
+
+
 @pytest.mark.parametrize("is_measured", [True, False])
 def test_calls_that_grow_long_leave_without_an_overrun(is_measured: bool) -> None:
     gauge = Gauge()
@@ -155,6 +172,58 @@ def test_sizes_are_measured_apart() -> None:
     assert profile.places == {1: "inline", 8: "thread"}
     assert profile.curve == [20e-6, 0.0, 0.0, 1e-3]
     assert repr(profile).startswith("<Profile f [<Gauge inline 20 us>, <Gauge thread 0 us>")
+
+
+def known(*means: float, placement: str = "auto") -> Profile:
+    """A profile of which the first sizes run on the loop and take so long."""
+    profile = Profile("f", placement, is_async=False)  # type: ignore[arg-type]
+    for number, mean in enumerate(means):
+        run_in_thread(profile.gauge(2**number), TRIALS, mean)
+    return profile
+
+
+def size_now(profile: Profile, size: float, is_divisible: bool = True) -> float:
+    return profile.size_now(size, is_divisible=is_divisible)
+
+
+def test_twice_the_items_take_at_most_twice_as_long() -> None:
+    profile = known(10e-6)
+    assert size_now(profile, 3) == 3
+    assert profile.places == {1: "inline", 2: "inline", 4: "inline"}
+    assert size_now(profile, 64) == 8  # 80 us; the next size is not certain
+    profile.gauge(8).ran_inline(OVERRUN * 2, 0.0)  # it was not so
+    assert size_now(profile, 64) == 4
+
+
+def test_a_batch_that_is_not_short_runs_in_short_pieces_if_they_cost_no_more() -> None:
+    by_rows = known(20e-6)
+    run_in_thread(by_rows.gauge(64), 1, 64 * 20e-6)
+    assert size_now(by_rows, 64) == 4
+    assert size_now(by_rows, 64, is_divisible=False) == 64  # one caller's
+    vectorised = known(100e-6)
+    run_in_thread(vectorised.gauge(64), 1, 200e-6)
+    assert size_now(vectorised, 64) == 64
+    assert pieces_pay(1.0, 2, 0.0)  # of an unknown size the pieces are all that is known
+
+
+@pytest.mark.parametrize("placement", ["thread", "inline"])
+def test_what_was_declared_is_not_cut(placement: str) -> None:
+    profile = known(10e-6, placement=placement)
+    run_in_thread(profile.gauge(64), 1, 100e-6)
+    assert [size_now(profile, 64) for _ in range(20)] == [64.0] * 20
+
+
+def test_under_load_some_batches_are_of_one_item_until_lonely_calls_are_known() -> None:
+    profile = known()
+    assert [size_now(profile, 64) for _ in range(20)] == [64.0] * 20  # nothing is known
+    run_in_thread(profile.gauge(64), 1, 300e-6)
+    sizes = [size_now(profile, 64) for _ in range(20)]
+    assert (sizes.count(1.0), sizes.count(64.0)) == (5, 15)
+    run_in_thread(profile.single, 3, PERHAPS * 1.1)
+    assert [size_now(profile, 64) for _ in range(20)] == [64.0] * 20  # they are long
+    slow = known()
+    run_in_thread(slow.gauge(64), 1, 1.0)
+    assert [size_now(slow, 64) for _ in range(20)] == [64.0] * 20  # so are they certainly
 
 
 def test_asynchronous_functions_and_objects_are_told_apart() -> None:

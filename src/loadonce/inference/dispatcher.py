@@ -169,7 +169,9 @@ class Dispatcher:
         if job.count > 1:
             timeout = math.inf if self._timeout is None else self._timeout
             left = job.first.enqueued + timeout - asyncio.get_running_loop().time()
-            taken = job.take(affordable_size(job.profile.curve, left, self._max_batch_size))
+            profile, is_divisible = job.profile, job.count == len(job.parts)
+            size = min(job.size, affordable_size(profile.curve, left, self._max_batch_size))
+            taken = job.take(profile.size_now(size, is_divisible=is_divisible))
         self._queue.pass_on(job, is_done=taken is job)
         if taken is job:
             self._stop_gathering(job)

@@ -8,6 +8,7 @@ the loop, and everyone who waits for the loop waits less.
 from __future__ import annotations
 
 import inspect
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,11 +19,15 @@ from .batching import bucket
 Placement = Literal["auto", "inline", "thread"]
 
 SHORT = 150e-6  # seconds: calls that never take longer may run on the loop
+PERHAPS = (
+    600e-6  # seconds in a thread that had to wait and finds its caches cold: tried on the loop
+)
 LONG = 250e-6  # a mean above this leaves the loop; between the two everything stays where it is
 OVERRUN = 1e-3  # one call above this leaves at once
 TRIALS = 8  # how many calls are measured in a thread first
 MOST_TRIALS = 4096  # after how many overruns so ever
 IDLE = 50e-6  # seconds in which nobody computed: the call waited for something
+TRIED = 32  # calls that are measured in full where the thread did not show them to be short
 WATCHED = 512  # calls that are measured in full after an overrun that nothing explains
 FORGIVEN = 16  # times its trials a call must have done well for its overruns to be forgotten
 TURN = 8e-6  # seconds that waiting for the end of the loop's turn costs each call
@@ -30,10 +35,11 @@ HOP = 150e-6  # seconds that a thread costs a batch
 
 _SMOOTHING = 0.1  # of the moving means
 _MOST_PROFILES = 128
+_TRIAL_TURNS = 4  # one batch of so many is of one item, while lonely calls are unknown
 
 
-def is_certainly_short(samples: Iterable[tuple[float, float]]) -> bool:
-    """Whether calls that were so seen in a thread may run on the loop.
+def is_short(samples: Iterable[tuple[float, float]], limit: float = SHORT) -> bool:
+    """Whether calls that were so seen in a thread take at most `limit` and do not wait.
 
     Args:
         samples: for each call the seconds its thread computed, and the seconds in which it waited
@@ -46,7 +52,7 @@ def is_certainly_short(samples: Iterable[tuple[float, float]]) -> bool:
     if len(seen) < TRIALS or min(idle for _busy, idle in seen) > IDLE:
         return False
     *_others, last_but_one, longest = sorted(busy for busy, _idle in seen)
-    return last_but_one <= SHORT and longest <= OVERRUN
+    return last_but_one <= limit and longest <= OVERRUN
 
 
 def must_leave(last: float, mean: float) -> bool:
@@ -68,13 +74,20 @@ def gathering_pays(single: float, together: float, count: int) -> bool:
     return count * (single - TURN) > together + hop
 
 
+def pieces_pay(piece: float, pieces: int, whole: float) -> bool:
+    """Whether a batch that takes `whole` seconds in a thread (0 if unknown) is cheaper in so many
+    pieces on the loop, of `piece` seconds each."""
+    return not whole or piece * pieces <= whole + HOP
+
+
 class Gauge:
     """What calls of one function have cost, for batches of about one size.
 
     A call that runs on the loop at once is timed by the wall clock alone, for more would cost more
     than some calls. Where that shows an overrun, the calls go back to a thread; when they return,
     the next `WATCHED` ones are measured in full, which tells a call that was long or waited from
-    one whose processor went to another process meanwhile.
+    one whose processor went to another process meanwhile. So are the first `TRIED` ones of calls
+    that a thread showed to be perhaps short: on the loop they may be ten times as quick.
 
     Attributes:
         is_inline: whether the next one runs on the loop.
@@ -108,19 +121,35 @@ class Gauge:
         """ "inline" or "thread"."""
         return "inline" if self.is_inline else "thread"
 
+    @property
+    def is_worth_a_trial(self) -> bool:
+        """Whether measuring a call in a thread may show that such calls are short."""
+        shortest = min((busy for busy, _idle in self._recent), default=0.0)
+        return not self.is_inline and (len(self._recent) < 3 or shortest <= PERHAPS)
+
+    def follow(self, smaller: float) -> bool:
+        """Whether batches of this size may run on the loop, if those of half the size do and take
+        `smaller` seconds: twice the items take at most twice as long. Later calls will tell."""
+        if not self.is_inline and not self._watched and 2 * smaller <= SHORT and not self._is_fixed:
+            self.is_inline = True
+            self.mean = 2 * smaller
+        return self.is_inline
+
     def ran_in_thread(self, wall: float, busy: float, idle: float) -> None:
         """Note a call: seconds until it was done, that it computed, that it waited by itself."""
         self.wall = _moved(self.wall, wall)
         self.mean = _moved(self.mean, busy + idle)
         self._recent.append((busy, idle))
         self._measured += 1
-        if self._is_fixed or self.is_inline or self._measured < self._trials or busy > SHORT:
+        if self._is_fixed or self.is_inline or self._measured < self._trials:
             return
-        if is_certainly_short(self._recent):
+        if busy <= PERHAPS and is_short(self._recent, PERHAPS):
             self.is_inline = True
+            if not is_short(self._recent):
+                self._watched = max(self._watched, TRIED)
             self.runs_at_once = not self._watched
             self._done_well = 0
-            self.mean = min(SHORT, self.mean)
+            self.mean = 0.0 if self._watched else self.mean
 
     def ran_at_once(self, seconds: float) -> None:
         """Note a call on the loop of which only the wall clock is known."""
@@ -159,7 +188,16 @@ class Profile:
     """
 
     __slots__ = (
-        *("_gauges", "_make", "gathers", "gathers_again", "is_async", "is_measured", "name"),
+        *(
+            "_gauges",
+            "_make",
+            "_turns",
+            "gathers",
+            "gathers_again",
+            "is_async",
+            "is_measured",
+            "name",
+        ),
         "single",
     )
 
@@ -169,6 +207,7 @@ class Profile:
         self.name = name
         self.is_async = is_async
         self.is_measured = not is_fixed
+        self._turns = 0
         self.gathers = False
         self.gathers_again = 0
         self._make: Callable[[], Gauge] = partial(Gauge, is_inline=is_inline, is_fixed=is_fixed)
@@ -184,6 +223,31 @@ class Profile:
         while len(self._gauges) <= number:
             self._gauges.append(self._make())
         return self._gauges[number]
+
+    def size_now(self, size: float, *, is_divisible: bool) -> float:
+        """How much of a batch of this size should run at one go, where it belongs.
+
+        A batch that is not known to be short runs on the loop in pieces, if those are short and
+        cost no more. While nothing is known of lonely calls, because under load there are none,
+        some of the batches are of one item.
+
+        Args:
+            is_divisible: it consists of calls that would have run alone, had they not met.
+        """
+        limit, mean = 0.0, 0.0
+        for number in range(bucket(size) + 1):
+            gauge = self.gauge(2.0**number)
+            if not (gauge.follow(mean) if limit else gauge.is_inline):
+                break
+            limit, mean = min(2.0**number, size), gauge.mean
+        if limit == size or not is_divisible or not self.is_measured:
+            return size
+        whole = self.gauge(size).mean
+        if limit:
+            return limit if pieces_pay(mean, math.ceil(size / limit), whole) else size
+        self._turns += 1
+        is_trial = not self._turns % _TRIAL_TURNS and 0 < whole <= TRIALS * SHORT
+        return 1.0 if is_trial and self.single.is_worth_a_trial else size
 
     @property
     def places(self) -> dict[int, str]:
