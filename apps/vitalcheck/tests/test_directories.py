@@ -48,11 +48,13 @@ def test_without_an_optional_model_the_others_serve(tmp_path: Path) -> None:
 
 
 def test_without_a_required_model_the_app_does_not_start(tmp_path: Path) -> None:
-    settings = Settings(models_dir=copy_of(tmp_path / "m", "diabetes.joblib", "heart.joblib"))
+    settings = Settings(
+        models_dir=copy_of(tmp_path / "m", "diabetes.predictor.onnx", "heart.predictor.onnx")
+    )
     with pytest.raises(StartupError) as caught, TestClient(create_app(settings)):
         pass
     assert len(caught.value.failures) == 2
-    assert "diabetes.joblib" in str(caught.value)
+    assert "diabetes.predictor.onnx" in str(caught.value)
 
 
 def test_tables_may_lie_elsewhere(tmp_path: Path) -> None:

@@ -91,9 +91,9 @@ class Server:
 
 
 def locked_paths() -> list[str]:
-    """What is loaded; the cards' Markdown twins are for people."""
+    """What is loaded; the cards' Markdown twins are for people, the pipelines for converting."""
     lock = tomllib.loads((ARTIFACTS / "models.lock").read_text())
-    return sorted(path for path in lock["artifacts"] if not path.endswith(".md"))
+    return sorted(path for path in lock["artifacts"] if not path.endswith((".md", ".joblib")))
 
 
 Serve = Callable[[str], contextlib.AbstractContextManager[Server]]

@@ -10,7 +10,7 @@ import typer
 
 ARTIFACTS: Final = Path(__file__).parent / "artifacts"
 REFUSED: Final = 2
-"""The exit code when nothing was done: missing data, missing PyTorch, an unknown name."""
+"""The exit code when something is missing (data, PyTorch, a card), unknown, or not convertible."""
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -32,17 +32,45 @@ def train(
 ) -> None:
     """Train everything: pipelines, network, reference tables, model cards and models.lock."""
     from vitalcheck.training import plan
+    from vitalcheck.training.conversion import NotConvertedError
 
-    names = list(dict.fromkeys(only or plan.JOBS))
-    if unknown := [name for name in names if name not in plan.JOBS]:
-        _refuse(f"no such artifact: {', '.join(unknown)}. There are: {', '.join(plan.JOBS)}")
+    names = _known(only)
     try:
         cards = _train(data, out, names, seed=seed, quick=quick)
-    except (plan.MissingDataError, plan.MissingTorchError) as exc:
+    except (plan.MissingDataError, plan.MissingTorchError, NotConvertedError) as exc:
         _refuse(str(exc))
     for name, card in cards.items():
         typer.echo(f"{name}: {plan.headline(card)}")
     typer.echo(f"written to {out}")
+
+
+@app.command()
+def convert(
+    out: Annotated[Path, typer.Option(help="Where the artifacts are.")] = ARTIFACTS,
+    only: Annotated[
+        list[str] | None, typer.Option(help="An artifact's name; repeat for several.")
+    ] = None,
+) -> None:
+    """Convert the trained pipelines once more to what is served, and note it in their cards."""
+    from vitalcheck.training import plan
+    from vitalcheck.training.conversion import NotConvertedError
+
+    names = _known(only)
+    try:
+        cards = plan.convert_all(out, names=names)
+    except (NotConvertedError, FileNotFoundError) as exc:
+        _refuse(str(exc))
+    for name, card in cards.items():
+        typer.echo(f"{name}: {card['serving']}")
+
+
+def _known(only: list[str] | None) -> list[str]:
+    from vitalcheck.training import plan
+
+    names = list(dict.fromkeys(only or plan.JOBS))
+    if unknown := [name for name in names if name not in plan.JOBS]:
+        _refuse(f"no such artifact: {', '.join(unknown)}. There are: {', '.join(plan.JOBS)}")
+    return names
 
 
 def _train(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Final
 
 import pyarrow
 
@@ -18,6 +19,9 @@ from .settings import Settings
 
 current_settings: ContextVar[Settings | None] = ContextVar("vitalcheck_settings", default=None)
 """The settings of the app that is being started; the environment's where there is none."""
+
+
+_PIPELINE: Final = "sklearn pipeline, converted to ONNX"
 
 
 def _settings() -> Settings:
@@ -38,15 +42,15 @@ class Models(Registry):
     Column 1 of every classifier's `predict_proba` is the probability of the disease.
     """
 
-    diabetes: Model[Classifier] = artifact("diabetes.joblib", kind="sklearn pipeline")
-    heart: Model[Classifier] = artifact("heart.joblib", kind="sklearn pipeline")
-    stroke: Model[Classifier] = artifact("stroke.joblib", kind="sklearn pipeline")
-    breast_cancer: Model[Classifier] = artifact("breast_cancer.joblib", kind="sklearn pipeline")
-    sleep: Model[Classifier] = artifact("sleep.joblib", kind="sklearn pipeline")
-    life_expectancy: Model[Regressor] = artifact("life_expectancy.joblib", kind="sklearn pipeline")
+    diabetes: Model[Classifier] = artifact("diabetes.predictor.onnx", kind=_PIPELINE)
+    heart: Model[Classifier] = artifact("heart.predictor.onnx", kind=_PIPELINE)
+    stroke: Model[Classifier] = artifact("stroke.predictor.onnx", kind=_PIPELINE)
+    breast_cancer: Model[Classifier] = artifact("breast_cancer.predictor.onnx", kind=_PIPELINE)
+    sleep: Model[Classifier] = artifact("sleep.predictor.onnx", kind=_PIPELINE)
+    life_expectancy: Model[Regressor] = artifact("life_expectancy.predictor.onnx", kind=_PIPELINE)
     insurance: Model[Mapping[str, Regressor]] = artifact(
-        {name: f"insurance_{name}.joblib" for name in ("mean", "q05", "q95")},
-        kind="three sklearn pipelines",
+        {name: f"insurance_{name}.predictor.onnx" for name in ("mean", "q05", "q95")},
+        kind="three sklearn pipelines, converted to ONNX",
     )
     brain_tumor: Model[Network] = artifact(
         "brain_tumor.onnx", required=False, threads=2, kind="ONNX network"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import numpy as np
@@ -16,7 +17,10 @@ from loadonce import lock_directory
 from loadonce.artifacts import LockFile
 from vitalcheck.features import FEATURES
 from vitalcheck.training import estimators, plan
+from vitalcheck.training.conversion import NotConvertedError
 from vitalcheck.training.data import READERS
+
+pytestmark = pytest.mark.timeout(120)  # everything is trained, by whatever else is running
 
 SHIPPED = Path(__file__).parents[2] / "src" / "vitalcheck" / "artifacts"
 TABULAR = tuple(name for name in plan.JOBS if name != "brain_tumor")
@@ -31,7 +35,9 @@ def trained(made_up: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     def follow(name: str, stage: str, fraction: float) -> None:
         told.setdefault(name, []).append(fraction)
 
-    cards = plan.train_all(made_up, out, names=TABULAR, quick=True, progress=follow)
+    cards = plan.train_all(
+        made_up, out, names=TABULAR, quick=True, is_converted=False, progress=follow
+    )
     assert list(told) == list(TABULAR)
     assert all(seen == sorted(seen) and seen[-1] == 1 for seen in told.values())
     return out, cards
@@ -72,12 +78,14 @@ def test_the_same_seed_gives_the_same_models(
     """A second run makes the same bytes and the same metrics; another seed other metrics."""
     out, cards = trained
     names = ("diabetes", "stroke", "life_expectancy", "insurance")
-    again = plan.train_all(made_up, tmp_path, names=names, quick=True)
+    again = plan.train_all(made_up, tmp_path, names=names, quick=True, is_converted=False)
     for name in names:
         assert again[name]["metrics"] == cards[name]["metrics"]
         for file in plan.JOBS[name].files:
             assert (tmp_path / file).read_bytes() == (out / file).read_bytes()
-    other = plan.train_all(made_up, tmp_path, names=["diabetes"], seed=1, quick=True)
+    other = plan.train_all(
+        made_up, tmp_path, names=["diabetes"], seed=1, quick=True, is_converted=False
+    )
     assert other["diabetes"]["metrics"] != cards["diabetes"]["metrics"]
 
 
@@ -122,6 +130,45 @@ def test_values_beyond_training_change_nothing_more(
         )
         first, second = model.predict_proba(codes)[:, 1]
         assert first == pytest.approx(second)
+
+
+def test_what_is_trained_is_converted_and_its_card_says_so(made_up: Path, tmp_path: Path) -> None:
+    """Locked too, with the pipeline's golden example; tables are not converted."""
+    told: list[str] = []
+    cards = plan.train_all(
+        made_up,
+        tmp_path,
+        names=["diabetes", "fitbit_percentiles"],
+        quick=True,
+        progress=lambda name, stage, fraction: told.append(f"{name}: {stage}"),
+    )
+    card = cards["diabetes"]
+    assert card == json.loads((tmp_path / "cards" / "diabetes.json").read_text())
+    assert "served" not in cards["fitbit_percentiles"]
+    (served,) = cast("list[dict[str, Any]]", card["served"])
+    lock = LockFile.read(tmp_path)
+    entry = lock.entries["diabetes.predictor.onnx"]
+    assert (served["path"], served["sha256"]) == (entry.path, entry.sha256)
+    assert (entry.format, served["format"]) == ("predictor", "predictor")
+    assert entry.golden == lock.entries["diabetes.joblib"].golden
+    assert served["rows_compared"] > 100
+    assert told.index("diabetes: converting") > told.index("diabetes: done")
+    assert "fitbit_percentiles: converting" not in told
+    assert lock_directory(tmp_path, write=False).is_unchanged
+
+
+def test_a_pipeline_that_is_not_converted_ends_the_run(
+    trained: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """The error tells the file and the reason; its card and the lock stay as they were."""
+    out = shutil.copytree(trained[0], tmp_path / "out")
+    before = {path: (out / path).read_bytes() for path in ("models.lock", "cards/heart.json")}
+    with (out / "heart.joblib").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(NotConvertedError, match=r"heart\.joblib: ") as caught:
+        plan.convert_all(out, names=["hospital_analytics", "heart"])
+    assert [each.source for each in caught.value.refused] == ["heart.joblib"]
+    assert {path: (out / path).read_bytes() for path in before} == before
 
 
 def test_missing_data_stops_before_anything_is_trained(made_up: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def build_card(
     if name in SOURCES:
         card["known_limits"] = list(SOURCES[name].limits)
     return card | {
-        "files": [_file_facts(path) for path in files],
+        "files": [file_facts(path) for path in files],
         "seed": seed,
         "training_seconds": round(seconds, 1),
         "libraries": {**_versions(LIBRARIES), **_mapping(facts.get("libraries"))},
@@ -58,6 +58,16 @@ def feature_facts(table: FeatureSet) -> list[Facts]:
         }
         for item in table.features
     ]
+
+
+def file_facts(path: Path) -> Facts:
+    """A file as a card states it."""
+    content = path.read_bytes()
+    return {
+        "path": path.name,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
 
 
 def write_card(card: Facts, directory: Path) -> None:
@@ -128,15 +138,6 @@ def _cell(value: object) -> str:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _file_facts(path: Path) -> Facts:
-    content = path.read_bytes()
-    return {
-        "path": path.name,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
 
 
 def _versions(names: Sequence[str]) -> Facts:

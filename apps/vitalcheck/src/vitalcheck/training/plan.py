@@ -16,6 +16,7 @@ from loadonce import Golden, lock_directory
 from vitalcheck.features import FEATURES, Row
 from vitalcheck.training.artifacts import Facts, Report, Trainer
 from vitalcheck.training.cards import build_card, write_card
+from vitalcheck.training.conversion import convert
 from vitalcheck.training.data import missing_files
 from vitalcheck.training.fitbit import train_fitbit
 from vitalcheck.training.hospital import train_hospital
@@ -76,6 +77,9 @@ JOBS: Mapping[str, Job] = {
 }
 """Every artifact by name, in the order of training."""
 
+PIPELINE = ".joblib"
+"""The suffix of what is trained by scikit-learn, and converted."""
+
 Progress = Callable[[str, str, float], None]
 """Called with the artifact, its stage and the finished fraction of that artifact."""
 
@@ -87,12 +91,20 @@ def train_all(
     names: Iterable[str] = tuple(JOBS),
     seed: int = 0,
     quick: bool = False,
+    is_converted: bool = True,
     progress: Progress = lambda name, stage, fraction: None,
 ) -> dict[str, Facts]:
     """Train `names` from `data` into `out`: artifacts, `cards/`, `models.lock` over all of it.
 
-    Returns the cards by name. The same data and seed give the same predictions and metrics. Raises
-    MissingDataError or MissingTorchError before anything is trained, KeyError for an unknown name.
+    Pipelines are converted to what is served, unless `is_converted` is false; a `quick` run
+    measures roughly. The same data and seed give the same predictions and metrics. Returns the
+    cards by name.
+
+    Raises:
+        MissingDataError: before anything is trained.
+        MissingTorchError: likewise.
+        NotConvertedError: a pipeline was trained, and could not be converted.
+        KeyError: an unknown name.
     """
     jobs = {name: JOBS[name] for name in names}
     _check(data, jobs)
@@ -108,7 +120,27 @@ def train_all(
             seconds = time.monotonic() - started
             cards[name] = build_card(name, facts, paths, seed=seed, seconds=seconds)
             write_card(cards[name], out / "cards")
-    lock(out, cards)
+            lock(out, {name: cards[name]})
+            if is_converted:
+                cards |= convert_all(out, names=[name], progress=progress)
+    return cards
+
+
+def convert_all(
+    out: Path,
+    *,
+    names: Iterable[str] = tuple(JOBS),
+    progress: Progress = lambda name, stage, fraction: None,
+) -> dict[str, Facts]:
+    """Convert the pipelines of `names` that are in `out` and locked there; others are left out.
+
+    Returns the cards of those converted, by name. Raises NotConvertedError, FileNotFoundError.
+    """
+    cards = {}
+    for name in names:
+        if pipelines := [file for file in JOBS[name].files if file.endswith(PIPELINE)]:
+            progress(name, "converting", 1.0)
+            cards[name] = convert(out, name, pipelines)
     return cards
 
 
@@ -137,7 +169,7 @@ def lock(out: Path, cards: Mapping[str, Facts]) -> None:
         file: _golden(out / file, name, card)
         for name, card in cards.items()
         for file in JOBS[name].files
-        if name in FEATURES and file.endswith(".joblib")
+        if name in FEATURES and file.endswith(PIPELINE)
     }
     lock_directory(out, golden=golden)
 
