@@ -176,6 +176,21 @@ def test_missing_values_that_the_model_cannot_take_are_refused(shelf: Any) -> No
             ask([[1, 2], [1, None]])
 
 
+def test_what_the_original_refused_is_refused_before_it_is_asked(shelf: Any) -> None:
+    """As its proof found out; a classifier without probabilities could not tell else."""
+    refuses = {"missing": ["x2"], "infinite": ["x1"], "unknown": ["x1"]}
+    for name, parity in (("strict", {"refuses": refuses}), ("lax", {"refuses": {}})):
+        model = converted(outputs=("label",), parity=parity)
+        shelf.put(f"{name}.predictor.onnx", model)
+    strict, lax = shelf.load("strict.predictor.onnx"), shelf.load("lax.predictor.onnx")
+    with pytest.raises(InvalidRowsError, match="row 0: 'x2' must not be missing"):
+        strict.predict([[1, None]])
+    with pytest.raises(InvalidRowsError, match="row 0: 'x1' must be finite"):
+        strict.predict(np.array([[np.inf, 1]]))
+    assert strict.predict([[1, np.inf]]).tolist() == lax.predict([[np.inf, 1]]).tolist() == [1]
+    assert len(lax.predict([[1, None]])) == 1
+
+
 def test_a_text_that_cannot_be_encoded_is_refused_without_being_told(shelf: Any) -> None:
     features = [{"name": "x1", "type": "number"}, {"name": "sex", "type": "text"}]
     model = converted(inputs=("x1", "sex"), text="sex", features=features)

@@ -20,14 +20,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from loadonce.errors import InvalidRowsError, LoadOnceError
 from loadonce.loaders.rows import InputArrays
-from loadonce.loaders.signature import Signature
+from loadonce.loaders.signature import Refused, Signature
 from loadonce.loaders.values import MISSING_TEXT
 
 SECRET = "s3cret"
 
 
 def signature(
-    numbers: Sequence[str], texts: Sequence[str] = (), *, is_named: bool = True
+    numbers: Sequence[str],
+    texts: Sequence[str] = (),
+    *,
+    is_named: bool = True,
+    missing: Sequence[str] = (),
+    infinite: Sequence[str] | None = None,
 ) -> Signature:
     return Signature(
         "regressor",
@@ -38,6 +43,7 @@ def signature(
         (),
         "object",
         "float64",
+        Refused(frozenset(missing), frozenset(numbers if infinite is None else infinite)),
     )
 
 
@@ -319,6 +325,33 @@ def test_an_infinite_number_in_an_array_is_told(array: Any) -> None:
         NAMELESS(array)
     with pytest.raises(InvalidRowsError, match="row 0: 'b' must be finite"):
         NUMBERS(pd.DataFrame(array, columns=["a", "b"]))
+
+
+STRICT = InputArrays(signature(["a", "b"], ["c"], missing=["b", "c"], infinite=["a"]))
+"""Its original took an infinite `b`, and a missing `a`."""
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((1, None, "x"), "row 1: 'b' must not be missing"),
+        ((1, math.nan, "x"), "row 1: 'b' must not be missing"),
+        ((1, 1, None), "row 1: 'c' must not be missing"),
+        ((-math.inf, 1, "x"), "row 1: 'a' must be finite"),
+    ],
+)
+def test_what_the_original_refused_is_refused_feature_by_feature(row: Any, message: str) -> None:
+    """However it comes; and what it took is taken: the control."""
+    taken = (None, math.inf, "x")
+    for rows in (
+        [taken, row],
+        np.array([taken, row], dtype=object),
+        pd.DataFrame([taken, row], columns=["a", "b", "c"]),
+    ):
+        with pytest.raises(InvalidRowsError) as caught:
+            STRICT(rows)
+        assert str(caught.value) == message
+        assert shown(STRICT(rows[:1])) == {"a": [None], "b": [math.inf], "c": ["x"]}
 
 
 def test_large_numbers_are_not_infinite() -> None:

@@ -16,7 +16,7 @@ from loadonce.loaders.values import (
     FloatArray,
     float_column,
     floats,
-    refuse_infinite,
+    refuse,
     texts,
 )
 
@@ -56,8 +56,12 @@ class InputArrays:
         count, signature = len(rows), self._signature
         return self._inputs(
             count,
-            floats(numbers, signature.numbers).reshape(count, len(signature.numbers)).T,
-            texts(words, signature.texts).reshape(count, len(signature.texts)).T if words else None,
+            floats(numbers, signature.numbers, signature.refused)
+            .reshape(count, len(signature.numbers))
+            .T,
+            texts(words, signature.texts, signature.refused).reshape(count, len(signature.texts)).T
+            if words
+            else None,
         )
 
     def _of_array(self, rows: Array) -> dict[str, Array]:
@@ -68,7 +72,7 @@ class InputArrays:
         if self._signature.texts or rows.dtype.kind not in NUMERIC:
             return self._of_columns({name: rows[:, at] for at, name in enumerate(self._names)})
         numbers = rows.astype(np.float64, copy=False)
-        refuse_infinite(numbers, self._names)
+        refuse(numbers, self._names, self._signature.refused)
         return self._inputs(len(rows), numbers.T, None)
 
     def _of_table(self, rows: Any) -> dict[str, Array]:
@@ -89,8 +93,9 @@ class InputArrays:
         return self._of_columns({name: column(rows[name]) for name in self._names})
 
     def _of_columns(self, columns: Mapping[str, Array]) -> dict[str, Array]:
-        numbers = [float_column(columns[name], name) for name in self._signature.numbers]
-        words = [texts(columns[name].tolist(), [name]) for name in self._signature.texts]
+        signature, refused = self._signature, self._signature.refused
+        numbers = [float_column(columns[name], name, refused) for name in signature.numbers]
+        words = [texts(columns[name].tolist(), [name], refused) for name in signature.texts]
         count = len(columns[self._names[0]])
         return self._inputs(
             count,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 PROPERTY = "loadonce.predictor"
@@ -11,6 +11,14 @@ VERSION = 1
 
 _KINDS = frozenset(("classifier", "regressor"))
 _TYPES = frozenset(("number", "text"))
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """For which features the original raised at a missing value, and at an infinite one."""
+
+    missing: frozenset[str]
+    infinite: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,7 @@ class Signature:
         classes: the labels, in the order of the probabilities; empty for a regressor.
         classes_dtype: NumPy's name of the labels' type.
         value_dtype: "float64" or "float32": what the original gives.
+        refused: what the original raised for.
     """
 
     kind: str
@@ -36,6 +45,7 @@ class Signature:
     classes: tuple[object, ...]
     classes_dtype: str
     value_dtype: str
+    refused: Refused
 
     @classmethod
     def parse(cls, properties: Mapping[str, str]) -> Signature:
@@ -61,6 +71,7 @@ class Signature:
             classes=tuple(stated["classes"] or ()),
             classes_dtype=stated["classes_dtype"] or "object",
             value_dtype=stated["value_dtype"],
+            refused=_refused(stated["parity"].get("refuses", {"infinite": list(types)})),
         )
 
     @property
@@ -72,3 +83,7 @@ class Signature:
             name: "tensor(string)" if name in self.texts else "tensor(double)"
             for name in self.names
         }
+
+
+def _refused(stated: Mapping[str, Iterable[str]]) -> Refused:
+    return Refused(frozenset(stated.get("missing", ())), frozenset(stated.get("infinite", ())))

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loadonce.errors import InvalidRowsError
+from loadonce.loaders.signature import Refused
 
 MISSING_TEXT = "\x00missing"
 """What a graph gets for a missing text."""
@@ -28,16 +29,17 @@ NUMERIC = frozenset("biuf")
 """The kinds of NumPy types that are numbers."""
 _OBJECTS = frozenset("OU")
 _ONLY_TEXTS = {str}
+_MISSING = "must not be missing"
 
 
-def floats(values: Sequence[object], names: Sequence[str]) -> FloatArray:
+def floats(values: Sequence[object], names: Sequence[str], refused: Refused) -> FloatArray:
     """The values of these features, row by row, as numbers (rows * features,)."""
     numbers = _quickly(values) or array(
         "d", [_float(value, at, names) for at, value in enumerate(values)]
     )
     found = np.array(numbers)
     if not math.isfinite(sum(numbers)):
-        refuse_infinite(found, names)
+        refuse(found, names, refused)
     return found
 
 
@@ -51,28 +53,40 @@ def _quickly(values: Sequence[Any]) -> array[float] | None:
         return None
 
 
-def texts(values: Sequence[object], names: Sequence[str]) -> Array:
+def texts(values: Sequence[object], names: Sequence[str], refused: Refused) -> Array:
     """The values of these features, row by row, as an array of objects (rows * features,)."""
     if set(map(type, values)) != _ONLY_TEXTS:
-        values = [_text(value, at, names) for at, value in enumerate(values)]
+        values = [_text(value, at, names, refused) for at, value in enumerate(values)]
     return np.array(values, dtype=object)
 
 
-def float_column(column: Array, name: str) -> FloatArray:
+def float_column(column: Array, name: str, refused: Refused) -> FloatArray:
     """A feature's column (rows,) as numbers."""
     if column.dtype.kind in NUMERIC:
         numbers = column.astype(np.float64, copy=False)
-        refuse_infinite(numbers, [name])
+        refuse(numbers, [name], refused)
         return numbers
     if column.dtype.kind in _OBJECTS:
-        return floats(column.tolist(), [name])
+        return floats(column.tolist(), [name], refused)
     raise InvalidRowsError(f"'{name}' must be numbers, not {column.dtype}")
 
 
-def refuse_infinite(numbers: FloatArray, names: Sequence[str]) -> None:
-    """As scikit-learn does. `numbers`: row by row, of any shape."""
-    if (infinite := np.isinf(numbers)).any():
-        raise _wrong(int(np.flatnonzero(infinite)[0]), names, "must be finite")
+def refuse(numbers: FloatArray, names: Sequence[str], refused: Refused) -> None:
+    """Raise InvalidRowsError for what the original raised for.
+
+    Args:
+        numbers: row by row, of any shape.
+        names: the features of a row.
+        refused: by feature.
+    """
+    for is_odd, features, what in (
+        (np.isinf, refused.infinite, "must be finite"),
+        (np.isnan, refused.missing, _MISSING),
+    ):
+        if features and (odd := is_odd(numbers)).any():
+            odd = odd.reshape(-1, len(names)) & [name in features for name in names]
+            if odd.any():
+                raise _wrong(int(np.flatnonzero(odd)[0]), names, what)
 
 
 def _float(value: object, at: int, names: Sequence[str]) -> float:
@@ -88,12 +102,14 @@ def _float(value: object, at: int, names: Sequence[str]) -> float:
     raise _wrong(at, names, f"must be a number, not a {type(value).__name__}")
 
 
-def _text(value: object, at: int, names: Sequence[str]) -> str:
+def _text(value: object, at: int, names: Sequence[str], refused: Refused) -> str:
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str):
         return str(value)
     if _is_missing(value) or (isinstance(value, float) and math.isnan(value)):
+        if names[at % len(names)] in refused.missing:
+            raise _wrong(at, names, _MISSING)
         return MISSING_TEXT
     raise _wrong(at, names, f"must be a text, not a {type(value).__name__}")
 
