@@ -824,6 +824,27 @@ async def test_an_override_before_the_start_never_opens_the_file(tmp_path: Path)
     assert log == []
 
 
+async def test_what_another_object_costs_is_measured_anew(tmp_path: Path) -> None:
+    """A stub that blocks would stop the loop if it ran there as the quick one before it did."""
+
+    def known() -> object:
+        return models.a.status().statistics.placements
+
+    class One(Registry):
+        a: Model[str] = artifact("gone.bin", loader=text)
+
+    models = One(root=tmp_path)
+    with models.a.override("stub"):
+        async with models.running(), models.a.lease() as handle:
+            await handle.run(str.upper)
+            assert known() != {}
+            with models.a.override("inner"):
+                assert known() == {}
+                await handle.run(str.upper)
+                assert known() != {}
+            assert known() == {}
+
+
 async def test_an_override_works_without_a_running_registry(tmp_path: Path) -> None:
     models = Two(root=tmp_path)
     with models.a.override("stub"):

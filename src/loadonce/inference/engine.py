@@ -251,6 +251,10 @@ class Engine:
         """Where calls run: for each function by name, by the largest size of batches."""
         return self._profiles.placements()
 
+    def forget_costs(self) -> None:
+        """Another object is asked from now on: what calls cost is to be measured anew."""
+        self._profiles.forget()
+
     async def close(self, grace: float = 0.0) -> None:
         """Refuse new calls, let the known ones finish for `grace` seconds, then end the threads."""
         self._is_closed = True

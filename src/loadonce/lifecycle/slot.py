@@ -193,7 +193,14 @@ class Slot(Generic[T]):
         version.move(State.LOADING)
         version.publish(value)
         self._overrides.append(version)
+        self._forget_costs()
         try:
             yield
         finally:
             self._overrides.remove(version)
+            self._forget_costs()
+
+    def _forget_costs(self) -> None:
+        """A slow stub is not to run on the loop because the quick one before it did."""
+        if self.engine is not None:
+            self.engine.forget_costs()
