@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from loadonce import Golden, lock_directory
+from loadonce import Classifier, Golden, Model, Registry, artifact, lock_directory
 from loadonce.artifacts import LOCK_NAME, LockFile
 from loadonce.convert import Options, convert_directory, convert_file, convertible_files
 from loadonce.convert import conversion as converting
@@ -117,6 +124,56 @@ def test_every_model_of_a_directory_is_tried(save: Save, tmp_path: Path) -> None
         "twin.pkl would become twin.predictor.onnx too; rename one of the two",
         "twin.joblib would become twin.predictor.onnx too; rename one of the two",
     ]
+
+
+# -- with the graphs that loadonce builds ---------------------------------------------------------
+
+
+class Models(Registry):
+    original: Model[Classifier] = artifact("a.joblib")
+    converted: Model[Classifier] = artifact("a.predictor.onnx")
+
+
+def test_a_converted_pipeline_serves_in_the_place_of_the_original(
+    save: Save, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    ages = np.where(generator.random(300) < 0.1, np.nan, generator.normal(50, 10, size=300))
+    frame = pd.DataFrame({"sex": generator.choice(["f", "m"], size=300), "age": ages})
+    columns = ColumnTransformer(
+        [
+            ("text", OneHotEncoder(handle_unknown="ignore"), ["sex"]),
+            ("number", make_pipeline(SimpleImputer(), StandardScaler()), ["age"]),
+        ]
+    )
+    forest = RandomForestClassifier(n_estimators=5, max_depth=4, random_state=0)
+    ill = np.where((frame["age"] > 45) == (frame["sex"] == "f"), "ill", "well")
+    save("a.joblib", make_pipeline(columns, forest).fit(frame, ill))
+    done = convert_file(tmp_path, "a.joblib")
+    assert done.is_converted, done.reason
+    assert done.proof is not None
+    assert done.proof.thresholds_compared == done.proof.thresholds
+    rows = frame.head(50)
+    with Models(root=tmp_path).loaded() as models:
+        wanted = models.original.run(lambda model: model.predict_proba(rows))
+        given = rows.to_dict(orient="records")
+        found = models.converted.run(lambda model: model.predict_proba(given))
+        labels = models.converted.run(lambda model: model.predict(given))
+    assert np.abs(found - wanted).max() <= 1e-15
+    assert labels.tolist() == np.array(["ill", "well"])[wanted.argmax(axis=1)].tolist()
+
+
+@pytest.mark.parametrize("kind", ["XGBClassifier", "XGBRegressor"])
+def test_a_file_of_xgboosts_own_format_is_read_as_what_it_was(tmp_path: Path, kind: str) -> None:
+    import xgboost
+
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    model = getattr(xgboost, kind)(n_estimators=3, max_depth=2, n_jobs=1)
+    model.fit(rows, (rows[:, 0] > 0).astype(int)).save_model(tmp_path / "a.ubj")
+    lock_directory(tmp_path)
+    done = convert_file(tmp_path, "a.ubj")
+    assert done.is_converted, done.reason
+    assert stated(tmp_path / done.path)["kind"] in kind.lower()
 
 
 # -- who is trusted ------------------------------------------------------------------------------
@@ -235,7 +292,16 @@ def test_rows_that_cannot_be_read_are_an_error(
         convert_file(tmp_path, "a.joblib", Options(rows=written(name, text)))
 
 
+def test_converting_needs_the_libraries_of_its_extra(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a.joblib", {})
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"loadonce\[convert\]"):
+        convert_file(tmp_path, "a.joblib")
+
+
 def test_rows_of_parquet_need_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match="pyarrow"):
         convert_file(tmp_path, "a.joblib", Options(rows=tmp_path / "rows.parquet"))

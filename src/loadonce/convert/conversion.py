@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -19,7 +20,7 @@ from loadonce.artifacts import (
     replace_file,
     walk_files,
 )
-from loadonce.errors import ArtifactNotLockedError, LoadOnceError, ModelError
+from loadonce.errors import ArtifactNotLockedError, LoadOnceError, MissingExtraError, ModelError
 from loadonce.loaders import lock_file
 from loadonce.loaders.onnxfile import MalformedModelError, external_locations
 
@@ -30,7 +31,8 @@ from .stored import read_rows
 OnStage = Callable[[str, str], None]
 """Called with a file and what is done with it: "loading", "building", "comparing"."""
 
-CONVERTIBLE = (".joblib", ".pkl", ".pickle", ".skops", ".lgb", ".lgbm", ".ubj", ".xgb")
+CONVERTIBLE = (".joblib", ".pkl", ".pickle", ".skops", ".ubj", ".xgb")
+_NEEDED = ("onnx", "onnxruntime")
 
 
 def convertible_files(root: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -77,10 +79,12 @@ def convert_file(
 
     Raises:
         ConfigurationError: the stored rows are not readable.
+        MissingExtraError: onnx or onnxruntime is not installed.
         LockFileError: the lock file is malformed, or cannot be written.
         OSError: the result cannot be written.
     """
     root, options = Path(root), options or Options()
+    _require_libraries(path)
     columns = read_rows(options.rows) if options.rows is not None else None
     target = _target(path)
     before = Conversion(source=path)
@@ -106,6 +110,14 @@ def convert_file(
     if made.reason:
         return _with_stale_target(root, target, made)
     return _written(root, target, source.entry, model, made)
+
+
+def _require_libraries(path: str) -> None:
+    for module in _NEEDED:
+        if importlib.util.find_spec(module) is None:
+            problem = f"converting needs '{module}', which is not installed"
+            hint = "pip install 'loadonce[convert]'"
+            raise MissingExtraError("", problem, path=path, hint=hint)
 
 
 def _target(path: str) -> str:

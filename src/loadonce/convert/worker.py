@@ -92,13 +92,22 @@ def _load(request: Mapping[str, Any], given: BufferedReader) -> object:
     entry = LockEntry(**request["entry"])
     source = Source(entry, SealedBuffer.fill(entry.size, given.readinto))
     try:
-        return find(entry.format, entry.path).load(source)
+        loader = find(entry.format, entry.path)
+        if entry.format != "xgboost":
+            return loader.load(source)
+        return loader.load(source, as_=_kind_of(loader.load(source)))
     except LoadOnceError as exc:
         if isinstance(exc.__cause__, MemoryError):
             raise exc.__cause__ from exc
         raise RefusedError(str(exc).partition(": ")[2]) from exc
     finally:
         source.close()
+
+
+def _kind_of(booster: Any) -> str:
+    """Which of XGBoost's estimators answers as a file of its own format was trained to."""
+    objective = str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+    return "classifier" if objective.startswith(("binary:", "multi:")) else "regressor"
 
 
 def _function(name: str) -> Any:
