@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from loadonce import __version__, lock_directory
+from loadonce.cli.serve import _count
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[[str], Path]
@@ -255,3 +256,11 @@ def test_a_format_without_a_path_is_refused(run: Run) -> None:
     done = run("lock", ".", "--format", "json")
     assert done.returncode == 2
     assert "PATH=FORMAT" in done.stderr
+
+
+@pytest.mark.parametrize(("given", "expected"), [("auto", 3), ("2", 2)])
+def test_workers_are_a_number_or_as_many_as_there_are_cpus(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: int
+) -> None:
+    monkeypatch.setattr("loadonce.observe.cpus.available_cpus", lambda: 3)
+    assert _count(given) == expected

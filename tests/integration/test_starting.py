@@ -312,7 +312,7 @@ def test_a_port_in_use_is_refused_before_the_import(
         (["--target", "main"], 1, "write module:attribute"),
         (["--target", "mian:app"], 1, "no module 'mian'"),
         (["--target", "main:ap"], 1, "did you mean 'app'?"),
-        (["--workers", "2"], 2, "more than one worker"),
+        (["--workers", "none"], 2, "neither a number above 0 nor auto"),
         (["--prot", "1"], 2, "--prot"),
         (["--ssl-certfile", "none.pem"], 1, "none.pem"),
         (["--host", "192.0.2.1"], 1, "192.0.2.1"),

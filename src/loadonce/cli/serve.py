@@ -20,7 +20,15 @@ def serve(
     target: Target,
     factory: Factory = False,
     app_dir: AppDir = Path("."),
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; only 1 so far.")] = 1,
+    workers: Annotated[
+        str,
+        typer.Option(
+            "--workers",
+            metavar="N|auto",
+            help="Processes that serve. More than one share the models that were loaded once, "
+            "before they were forked (Linux). auto: as many as there are CPUs for this process.",
+        ),
+    ] = "1",
     host: Host = "127.0.0.1",
     port: Port = 8000,
     uds: Annotated[
@@ -110,6 +118,16 @@ def serve(
             rich_help_panel=_STOP,
         ),
     ] = 20.0,
+    worker_timeout: Annotated[
+        float,
+        typer.Option(
+            "--worker-timeout",
+            min=1.0,
+            help="Seconds without a sign of life from its event loop after which one of several "
+            "workers is killed and replaced.",
+            rich_help_panel=_STOP,
+        ),
+    ] = 8.0,
 ) -> None:
     """Serve an app: load its models once, answer requests, stop cleanly.
 
@@ -121,14 +139,10 @@ def serve(
 
       loadonce serve main:app
 
+      loadonce serve main:app --workers 4
+
       loadonce serve shop.app:create_app --factory --host 0.0.0.0 --port 80
     """
-    if workers > 1:
-        raise typer.BadParameter(
-            "more than one worker comes with a later release; for now start several processes, or "
-            "use gunicorn with uvicorn workers",
-            param_hint="--workers",
-        )
     from loadonce.server import ServeOptions, default_drain_delay, end_process
     from loadonce.server import serve as serve_app
 
@@ -152,8 +166,22 @@ def serve(
         access_log=access_log,
         drain_delay=default_drain_delay() if drain_delay is None else drain_delay,
         grace=timeout_graceful_shutdown,
+        workers=_count(workers),
+        worker_timeout=worker_timeout,
     )
     end_process(serve_app(options, began=context.obj))
+
+
+def _count(workers: str) -> int:
+    if workers == "auto":
+        from loadonce.observe.cpus import available_cpus
+
+        return available_cpus()
+    if not workers.isdigit() or int(workers) < 1:
+        raise typer.BadParameter(
+            f"'{workers}' is neither a number above 0 nor auto", param_hint="--workers"
+        )
+    return int(workers)
 
 
 def _octal(text: str) -> int:

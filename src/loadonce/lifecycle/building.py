@@ -36,6 +36,8 @@ from .version import State, Version
 
 logger = logging.getLogger("loadonce")
 
+_Examples = list[tuple[Golden, Any]]
+
 
 @dataclass(slots=True)
 class Lanes:
@@ -54,12 +56,16 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Verifies and loads; knows nothing of readiness, retries or other models' fates."""
+    """Verifies and loads; knows nothing of readiness, retries or other models' fates.
+
+    Before a fork nothing that is loaded is called: `adopt` does what is left, after it.
+    """
 
     events: Events
     lanes: Lanes
     allow_version_mismatch: bool = False
     memory_limit: int | None = None
+    is_before_fork: bool = False
 
     def memory_refusal(self, needs: Sequence[tuple[str, int]]) -> str:
         """Why these loads (name, bytes) cannot happen together; "" if they can."""
@@ -115,7 +121,8 @@ class Builder:
                     started = time.monotonic()  # waiting for the lane is no load time
                     value = await self._load_in_lane(slot, version, origin, source)
                 try:
-                    await self._check(slot, value, source)
+                    version.examples = _locked_examples(value, source)
+                    await self._check(slot, value, version.examples)
                 except BaseException:
                     await asyncio.shield(_let_go_of_rejected(slot, [value]))
                     raise
@@ -124,6 +131,20 @@ class Builder:
         version.close = lambda: _let_go(slot, version.take())
         version.load_seconds = time.monotonic() - started
         version.publish(value)
+
+    async def adopt(self, slot: Slot[Any], version: Version[Any]) -> None:
+        """Warm up and check what was loaded before the fork.
+
+        Raises:
+            LoadError: a check failed; the version is FAILED.
+        """
+        with _translated(slot):
+            try:
+                async with _limit(slot):
+                    await self._try_out(slot, version.value, version.examples)
+            except BaseException:
+                await asyncio.shield(_let_go_of_rejected(slot, version.take()))
+                raise
 
     async def open(self, slot: Slot[Any], version: Version[Any], needs: tuple[Any, ...]) -> None:
         """Enter a resource's context manager and make its value a READY version.
@@ -143,7 +164,7 @@ class Builder:
                 value = await hosted.open()
             version.bytes_in_memory = max(0, resident_bytes() - before)
             try:
-                await self._check(slot, value, None)
+                await self._check(slot, value, [])
             except BaseException:
                 await asyncio.shield(hosted.close())
                 raise
@@ -171,11 +192,7 @@ class Builder:
         version.bytes_in_memory = max(0, resident_bytes() - before)
         return value
 
-    async def _check(self, slot: Slot[Any], value: Any, source: Source | None) -> None:
-        async with _limit(slot):
-            await self._check_all(slot, value, source)
-
-    async def _check_all(self, slot: Slot[Any], value: Any, source: Source | None) -> None:
+    async def _check(self, slot: Slot[Any], value: Any, examples: _Examples) -> None:
         declared = slot.declared_type()
         if lack := missing_from(declared, value):
             raise WrongTypeError(
@@ -185,9 +202,14 @@ class Builder:
                 found=lack,
                 hint="declare the type that the artifact holds, or restore the right artifact",
             )
+        if not self.is_before_fork:
+            async with _limit(slot):
+                await self._try_out(slot, value, examples)
+
+    async def _try_out(self, slot: Slot[Any], value: Any, examples: _Examples) -> None:
         self._announce(slot, "warming")
         await _warm_up(slot, value)
-        for example, subject in _locked_examples(value, source):
+        for example, subject in examples:
             await _check_golden(slot, subject, example)
         await _check_golden(slot, value, slot.declaration.golden)
 
@@ -228,12 +250,12 @@ async def _warm_up(slot: Slot[Any], value: Any) -> None:
         ) from error
 
 
-def _locked_examples(value: Any, source: Source | None) -> list[tuple[Golden | None, Any]]:
-    if source is None:
-        return []
+def _locked_examples(value: Any, source: Source) -> _Examples:
     if source.files and isinstance(value, Mapping):
-        return [(part.entry.golden, value[key]) for key, part in source.files.items()]
-    return [(source.entry.golden, value)]
+        found = [(part.entry.golden, value[key]) for key, part in source.files.items()]
+    else:
+        found = [(source.entry.golden, value)]
+    return [(golden, subject) for golden, subject in found if golden is not None]
 
 
 def _libraries(source: Source) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from loadonce.artifacts import Golden
 from loadonce.errors import ConfigurationError
 from loadonce.inference import Placement
+from loadonce.loaders import Fork
 
 Root = str | os.PathLike[str] | Callable[[], str | os.PathLike[str]]
 When = Literal["startup", "background", "first_use"]
@@ -65,6 +66,7 @@ class Declaration:
     timeout: float | None = 30.0
     load_timeout: float | None = 600.0
     drain_timeout: float = 30.0
+    fork: Fork | None = None
     kind: str = ""
 
     def __post_init__(self) -> None:
@@ -87,6 +89,8 @@ class Declaration:
             raise ConfigurationError('when= is one of "startup", "background", "first_use"')
         if self.placement not in ("auto", "inline", "thread"):
             raise ConfigurationError('placement= is one of "auto", "inline", "thread"')
+        if self.fork not in ("inherit", "after", None):
+            raise ConfigurationError('fork= is "inherit" or "after"; None asks the loader')
 
     @property
     def place(self) -> Placement:

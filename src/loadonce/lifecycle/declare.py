@@ -11,6 +11,7 @@ from typing import Any, Generic, TypedDict, TypeVar, Unpack, overload
 from loadonce.artifacts import Golden, Source
 from loadonce.errors import ConfigurationError
 from loadonce.inference import Placement
+from loadonce.loaders import Fork
 
 from .declaration import ArtifactOrigin, Declaration, ResourceOrigin, Root, When
 from .model import Model
@@ -62,6 +63,7 @@ def artifact(
     timeout: float | None = 30.0,
     load_timeout: float | None = 600.0,
     drain_timeout: float = 30.0,
+    fork: Fork | None = None,
     kind: str = "",
 ) -> Model[T]:
     """Declare a model that is loaded from verified bytes.
@@ -96,6 +98,9 @@ def artifact(
         load_timeout: deadline of a load in seconds; its warm-up and checks have the same again.
         drain_timeout: how long a replaced version waits for its last leases, in seconds, and then
             (at least one) for its closing.
+        fork: with several workers, "inherit" loads one object for all of them, before they are
+            forked; "after" loads one in each, for objects with threads or connections of their
+            own. None: as the built-in loader says; "inherit" for a function of yours.
         kind: a word for people, e.g. "sklearn pipeline".
     """
     return Model(
@@ -118,6 +123,7 @@ def artifact(
             timeout=timeout,
             load_timeout=load_timeout,
             drain_timeout=drain_timeout,
+            fork=fork,
             kind=kind or "artifact",
         )
     )

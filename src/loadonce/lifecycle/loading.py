@@ -9,7 +9,7 @@ from typing import Any
 
 from loadonce.artifacts import Source
 from loadonce.inference.threads import run_in_thread
-from loadonce.loaders import Loader, find
+from loadonce.loaders import Fork, Loader, find
 
 from .declaration import ArtifactOrigin
 
@@ -48,6 +48,15 @@ class LoadPlan:
     def holds_gil(self) -> bool:
         """Whether loading keeps other threads from running Python code."""
         return any(loader.holds_gil for loader in self.loaders.values())
+
+    def why_after_fork(self, declared: Fork | None) -> str:
+        """Why the object cannot be loaded before a fork and used after it; "" if it can."""
+        if declared is not None:
+            return 'fork="after"' if declared == "after" else ""
+        for loader in self.loaders.values():
+            if loader.crosses_fork(self.origin.options) == "after":
+                return f"{loader.name} objects do not survive a fork"
+        return ""
 
     def memory_estimate(self, source: Source) -> int:
         """About how many bytes the object will take; the size on disk where nobody knows."""

@@ -42,10 +42,16 @@ class Manager:
         root: where the artifacts and the lock file lie, unless an artifact names its own.
         settings: what the operator set.
         events: where each change is announced.
+        is_before_fork: what is loaded will be used in processes forked from this one, only there.
     """
 
     def __init__(
-        self, slots: Sequence[Slot[Any]], root: Path, settings: Settings, events: Events
+        self,
+        slots: Sequence[Slot[Any]],
+        root: Path,
+        settings: Settings,
+        events: Events,
+        is_before_fork: bool = False,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.is_stopping = False
@@ -55,9 +61,8 @@ class Manager:
         self._reloading = asyncio.Lock()
         self._settings = settings
         self._events = events
-        self._builder = Builder(
-            events, Lanes(), settings.allow_version_mismatch, settings.memory_limit
-        )
+        allow, limit = settings.allow_version_mismatch, settings.memory_limit
+        self._builder = Builder(events, Lanes(), allow, limit, is_before_fork)
         self._verifier = Verifier(
             self._builder,
             root,
@@ -97,7 +102,7 @@ class Manager:
             for slot in self._slots
             if slot.declaration.when == "startup" and not slot.is_overridden
         ]
-        artifacts = [slot for slot in wanted if not slot.is_resource]
+        artifacts = [slot for slot in wanted if not slot.is_resource and slot.inherited is None]
         sources = await self._verifier.verify_all(artifacts)
         failed = [slot for slot in wanted if slot.error is not None]
         try:
@@ -189,6 +194,9 @@ class Manager:
         newer: dict[Slot[Any], Version[Any]] | None = None,
     ) -> None:
         """Build `version`; resources are given the objects of `newer` versions where there are."""
+        if version.is_inherited:
+            await self._builder.adopt(slot, version)
+            return
         if slot.is_resource:
             values = [await self._need(need, newer or {}) for need in slot.needs]
             await self._builder.open(slot, version, tuple(values))
@@ -218,7 +226,7 @@ class Manager:
         self._events.publish(
             ModelEvent(
                 slot.name,
-                "ready",
+                "adopted" if version.is_inherited else "ready",
                 version=version.label,
                 sha256=version.sha256,
                 bytes_on_disk=version.bytes_on_disk,

@@ -6,7 +6,12 @@ import asyncio
 import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+)
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, get_origin
@@ -24,6 +29,8 @@ from .slot import Slot
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
+
+    from loadonce.settings import Settings
 
     from .manager import Manager
 
@@ -141,6 +148,23 @@ class Registry:
         finally:
             await self._leave()
 
+    async def preload(self) -> None:
+        """Load what may cross a fork, and leave it to the processes that are forked from this one:
+        they adopt it, without opening a file, when they run this registry. Calls no model.
+
+        Await it by `asyncio.run`, so that no event loop is left when the process forks.
+
+        Raises:
+            StartupError: a required model failed.
+        """
+        from loadonce.settings import Settings
+
+        from .inheriting import preload
+
+        slots = [model.slot for model in self]
+        with _bars(self.events, Settings()):
+            await preload(slots, self.root, Settings(), self.events)
+
     def loaded(self) -> Loaded[Self]:
         """The registry, running, outside FastAPI: `with models.loaded() as m: m.x.run(f)` in a
         script, `async with models.loaded() as m` in async code."""
@@ -202,9 +226,6 @@ class Registry:
 
     async def _start(self) -> None:
         # Late imports: a registry that is only declared needs neither settings nor progress bars.
-        from contextlib import nullcontext
-
-        from loadonce.observe.progress import loading_bars
         from loadonce.settings import Settings
 
         from .manager import Manager
@@ -215,7 +236,7 @@ class Registry:
         manager = Manager(slots, self.root, settings, self.events)
         self._manager = manager
         try:
-            with loading_bars(self.events) if settings.progress == "auto" else nullcontext():
+            with _bars(self.events, settings):
                 await manager.start()
         except BaseException:
             self._manager = None
@@ -244,6 +265,12 @@ class Registry:
                     "not declared above it in this registry"
                 )
         return [self._models[need.name].slot for need in origin.needs]
+
+
+def _bars(events: Events, settings: Settings) -> AbstractContextManager[None]:
+    from loadonce.observe.progress import loading_bars
+
+    return loading_bars(events) if settings.progress == "auto" else nullcontext()
 
 
 def _annotated_models(registry: type[Registry]) -> list[str]:

@@ -56,6 +56,7 @@ class Slot(Generic[T]):
         self.manager: Running | None = None
         self.engine: Engine | None = None
         self.current: Version[T] | None = None
+        self.inherited: Version[T] | None = None  # loaded before the fork, not adopted yet
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it
         self.failures = 0
@@ -117,7 +118,10 @@ class Slot(Generic[T]):
         )
 
     def next_version(self) -> Version[T]:
-        """A new PENDING version."""
+        """A new PENDING version; or, once, the READY one that was loaded before the fork."""
+        if self.inherited is not None:
+            self.latest, self.inherited = self.inherited, None
+            return self.latest
         self._number += 1
         self.latest = Version(self.name, self._number)
         return self.latest

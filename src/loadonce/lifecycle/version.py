@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from loadonce.artifacts import Golden
 from loadonce.errors import LoadOnceError, NotReadyError
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Version(Generic[T]):
         sha256: the digest of the verified bytes; "" for resources.
         leases: how many requests hold this version now.
         error: why it failed, if it did.
+        is_inherited: it was loaded before this process was forked.
     """
 
     def __init__(self, model: str, number: int, *, label: str = "", sha256: str = "") -> None:
@@ -57,10 +59,12 @@ class Version(Generic[T]):
         self.sha256 = sha256
         self.leases = 0
         self.error: LoadOnceError | None = None
+        self.is_inherited = False
         self.load_seconds = 0.0
         self.bytes_on_disk = 0
         self.bytes_in_memory = 0
         self.libraries: dict[str, str] = {}
+        self.examples: list[tuple[Golden, Any]] = []  # locked, with the object each is about
         self.ended: asyncio.Task[None] | None = None  # of a resource: done once it has been left
         self.close: Callable[[], Awaitable[None]] = _nothing_to_close
         self._state = State.PENDING

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadonce.loaders.base import Loader
+from loadonce.loaders.base import Fork, Loader
 from loadonce.loaders.locking import LockReport, lock_directory, lock_file
 from loadonce.loaders.table import find
 
-__all__ = ["Loader", "LockReport", "find", "lock_directory", "lock_file"]
+__all__ = ["Fork", "Loader", "LockReport", "find", "lock_directory", "lock_file"]

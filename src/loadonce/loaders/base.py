@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from loadonce.artifacts import Source
 from loadonce.errors import (
@@ -15,6 +16,8 @@ from loadonce.errors import (
     MissingExtraError,
 )
 
+Fork = Literal["inherit", "after"]
+
 
 def _twice_the_file(source: Source) -> int:
     return 2 * source.size
@@ -23,6 +26,11 @@ def _twice_the_file(source: Source) -> int:
 def no_globals(source: Source) -> tuple[str, ...]:
     """For formats that cannot name any."""
     return ()
+
+
+def only_on_one_thread(options: Mapping[str, object]) -> Fork:
+    """For libraries that start threads of their own if the option `threads` is above 1."""
+    return "inherit" if options.get("threads", 1) == 1 else "after"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,9 @@ class Loader:
         takes_files: whether it reads several files as one object (ONNX with external data); others
             read each of several files by itself.
         holds_gil: whether reading holds the interpreter lock, so that two at once are no faster.
+        fork: whether an object that was loaded before a fork works in the forked processes
+            ("inherit"), or each must load its own ("after"); or a function of the options that
+            tells. Objects with native threads or handles of a device do not.
         estimate: bytes of memory the object will take, the source's own bytes not counted.
         find_globals: what the file would import, for the lock file. Must not execute any of it.
     """
@@ -55,6 +66,7 @@ class Loader:
     libraries: tuple[str, ...] = ()
     takes_files: bool = False
     holds_gil: bool = True
+    fork: Fork | Callable[[Mapping[str, object]], Fork] = "inherit"
     estimate: Callable[[Source], int] = _twice_the_file
     find_globals: Callable[[Source], tuple[str, ...]] = no_globals
 
@@ -80,6 +92,10 @@ class Loader:
                 path=source.name,
                 hint=f"check that the file really is of format '{self.name}'",
             ) from exc
+
+    def crosses_fork(self, options: Mapping[str, object]) -> Fork:
+        """Whether what is read with these options may be loaded before a fork."""
+        return self.fork(options) if callable(self.fork) else self.fork
 
     def memory_estimate(self, source: Source) -> int:
         """About how many bytes the loaded object will take, beside the source's own bytes.

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from loadonce.artifacts import Source
 from loadonce.errors import ArtifactNotLockedError, ConfigurationError
-from loadonce.loaders.base import Loader
+from loadonce.loaders.base import Fork, Loader
 from loadonce.loaders.onnxfile import external_locations
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 _ERRORS_ONLY = 3
+_CPU = ("CPUExecutionProvider",)
 
 
 def read(
@@ -23,7 +24,7 @@ def read(
     *,
     threads: int = 1,
     inter_op_threads: int = 1,
-    providers: Sequence[str] = ("CPUExecutionProvider",),
+    providers: Sequence[str] = _CPU,
     log_severity: int = _ERRORS_ONLY,
 ) -> ort.InferenceSession:
     """An `onnxruntime.InferenceSession`, with all graph optimisations.
@@ -108,6 +109,14 @@ def _external_data(model: Source, files: Mapping[str, Source]) -> dict[str, memo
     return found
 
 
+def _crosses_fork(options: Mapping[str, object]) -> Fork:
+    """A session with threads hangs where it was inherited, one on a GPU does not work at all."""
+    threads = (options.get("threads", 1), options.get("inter_op_threads", 1))
+    providers = options.get("providers", _CPU)
+    is_plain = threads == (1, 1) and list(providers) == list(_CPU)  # type: ignore[call-overload]
+    return "inherit" if is_plain else "after"
+
+
 LOADER = Loader(
     name="onnx",
     read=read,
@@ -117,5 +126,6 @@ LOADER = Loader(
     libraries=("onnxruntime",),
     takes_files=True,
     holds_gil=False,
+    fork=_crosses_fork,
     estimate=lambda source: 2 * source.size,  # the parsed model, and initializers packed for speed
 )

@@ -47,6 +47,7 @@ def _loader(name: str, read: object, suffixes: tuple[str, ...]) -> Loader:
         modules=("torch",),
         libraries=("torch",),
         holds_gil=False,
+        fork=lambda options: "inherit" if options.get("device", "cpu") == "cpu" else "after",
         estimate=lambda source: source.size,
     )
 

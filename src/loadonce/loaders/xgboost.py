@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loadonce.artifacts import Source
 from loadonce.errors import ConfigurationError
-from loadonce.loaders.base import Loader
+from loadonce.loaders.base import Loader, only_on_one_thread
 
 _KINDS = {
     "booster": "Booster",
@@ -43,6 +43,7 @@ LOADER = Loader(
     extra="xgboost",
     modules=("xgboost",),
     libraries=("xgboost",),
+    fork=only_on_one_thread,
     holds_gil=False,  # the parser is C++, called through ctypes
     estimate=lambda source: 2 * source.size,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 logger = logging.getLogger("loadonce")
@@ -13,9 +13,10 @@ logger = logging.getLogger("loadonce")
 class ModelEvent:
     """One model changed.
 
-    `what` is "declared", "verifying", "loading", "warming", "ready", "failed", "cancelled",
-    "draining" or "unloaded"; `version` is the label that clients see ("" while unknown). Sizes are
-    in bytes, `seconds` is how long the whole load took.
+    `what` is "declared", "verifying", "loading", "warming", "ready" ("adopted" in a worker that was
+    forked after the load), "failed", "cancelled", "ended", "draining" or "unloaded"; `version` is
+    the label that clients see ("" while unknown). Sizes are in bytes, `seconds` is how long the
+    whole load took.
     """
 
     model: str
@@ -71,7 +72,7 @@ def log_event(event: ModelEvent) -> None:
         log_fields(logging.INFO, "model unloaded", fields | {"version": event.version})
 
 
-def log_fields(level: int, message: str, fields: dict[str, object]) -> None:
+def log_fields(level: int, message: str, fields: Mapping[str, object]) -> None:
     """Write one line: a message, and fields that JSON logs keep apart."""
     line = " ".join(f"{name}={value}" for name, value in fields.items())
     logger.log(level, "%s: %s", message, line, extra={"loadonce": fields})

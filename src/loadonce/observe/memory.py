@@ -27,7 +27,7 @@ def available_bytes(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:
     the system does not tell.
     """
     known = [_machine_available(proc)]
-    for directory in _group_directories(proc, cgroup):
+    for directory in group_directories(proc, cgroup, "memory"):
         known.append(_group_available(directory))
     figures = [figure for figure in known if figure is not None]
     return min(figures) if figures else None
@@ -40,14 +40,19 @@ def _machine_available(proc: Path) -> int | None:
     return None
 
 
-def _group_directories(proc: Path, cgroup: Path) -> list[Path]:
-    """Every directory from this process's control group up to the root of the hierarchy."""
+def group_directories(proc: Path, cgroup: Path, controller: str) -> list[Path]:
+    """Every directory from this process's control group up to the root of the hierarchy.
+
+    Args:
+        proc, cgroup: where the two file systems are mounted.
+        controller: "memory" or "cpu": v1 has a hierarchy for each.
+    """
     found: list[Path] = []
     for line in _lines(proc / "self/cgroup"):
         _number, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
+        if controllers and controller not in controllers.split(","):
             continue
-        base = cgroup / "memory" if controllers else cgroup
+        base = cgroup / controller if controllers else cgroup
         relative = Path(path.lstrip("/"))
         # Inside a container the path is that of the host, while its own group is the root here.
         found += [base / parent for parent in (relative, *relative.parents)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .development import develop
+from .ending import end_process
 from .importing import import_app
 from .options import LogLevel, ServeOptions, default_drain_delay
-from .serving import end_process, serve
+from .serving import serve
 
 __all__ = [
     "LogLevel",

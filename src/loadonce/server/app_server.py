@@ -14,6 +14,8 @@ import uvicorn
 from loadonce.lifecycle.registry import Registry, registries
 from loadonce.observe.events import log_fields
 
+from .accepting import Acceptor, Connections, always
+from .board import Board, Row
 from .gate import Gate
 from .lifespan import Lifespan
 from .signals import Stopping, StopRequestedError
@@ -31,6 +33,9 @@ class AppServer(uvicorn.Server):
         drain_delay: seconds for which requests are still accepted after that.
         grace: seconds for which accepted requests may then finish.
         on_ready: called once requests are accepted.
+        share: asked before each new connection, where several processes accept them.
+        row: where open connections are counted.
+        is_last: nobody else serves on the socket after this process.
 
     Attributes:
         lost: how many requests were cut off.
@@ -44,6 +49,9 @@ class AppServer(uvicorn.Server):
         drain_delay: float,
         grace: float,
         on_ready: Callable[[], None],
+        share: Callable[[], bool] = always,
+        row: Row | None = None,
+        is_last: bool = True,
     ) -> None:
         super().__init__(config)
         self.lost = 0
@@ -51,6 +59,11 @@ class AppServer(uvicorn.Server):
         self._drain_delay = drain_delay
         self._grace = grace
         self._on_ready = on_ready
+        self._share = share
+        self._row = Board(1)[0] if row is None else row
+        self._is_last = is_last
+        self._acceptor: Acceptor | None = None
+        self.server_state.connections = Connections(self._row)
         config.load()
         loaded: Any = config.loaded_app  # uvicorn's ASGI types are narrower than Starlette's
         self._gate = Gate(loaded)
@@ -74,24 +87,52 @@ class AppServer(uvicorn.Server):
         finally:
             ticking.cancel()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Announce, keep accepting for a while, stop accepting, finish, close."""
-        for registry in registries():
-            registry.start_draining()
-        self._gate.is_draining = True
-        log_fields(
-            logging.INFO,
-            "draining",
-            {"signal": self._stopping.signal_name, "requests": self.in_flight},
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the app's start, then take connections."""
+        await self.lifespan.startup()
+        assert sockets is not None
+        protocol: Any = self.config.http_protocol_class
+        self._acceptor = Acceptor(
+            sockets[0],
+            lambda: protocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            ),
+            self.config.ssl,
+            self._share,
+            self._row,
         )
-        await _wait(self._stopping.forced, self._drain_delay)
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
+        self._acceptor.start()
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Announce, keep accepting for a while, stop accepting, finish, close.
+
+        A worker that others replace announces nothing: it takes no more connections, and the ones
+        it has end after their next answer, or by themselves.
+        """
+        assert self._acceptor is not None
+        self._gate.is_draining = True
+        fields = {"signal": self._stopping.signal_name, "requests": self.in_flight}
+        if self._stopping.is_replaced:
+            log_fields(logging.DEBUG, "leaving", fields)
+            self._acceptor.stop()
+            self._close_connections(self.config.ws_protocol_class)
+        else:
+            for registry in registries():
+                registry.start_draining()
+            log_fields(logging.INFO, "draining", fields)
+            await _wait(self._stopping.forced, self._drain_delay)
+            await self._acceptor.finish(is_last=self._is_last)
+            self._close_connections(object)
         await self._finish(self._grace)
         await self._cut_off()
         await self.lifespan.shutdown()
+
+    def _close_connections(self, kind: type[Any] | None) -> None:
+        """Close those of a kind: at once where nothing is asked, else after the answer."""
+        for connection in list(self.server_state.connections):
+            if kind is not None and isinstance(connection, kind):
+                connection.shutdown()
 
     @property
     def in_flight(self) -> int:

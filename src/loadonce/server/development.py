@@ -11,10 +11,11 @@ from pathlib import Path
 
 from loadonce.errors import ConfigurationError
 
+from .ending import end_process
 from .listening import listening
 from .logs import configure_logging
 from .options import ServeOptions
-from .serving import end_process, serve
+from .serving import serve
 
 
 def develop(options: ServeOptions, reload_dirs: Sequence[Path] = ()) -> None:

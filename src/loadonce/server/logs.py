@@ -154,6 +154,8 @@ class TextFormatter(_Formatter):
         text = super().format(record).replace("\n\n", "\n")
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         colour = _COLOURS.get(record.levelname, "32")
+        worker = getattr(record, "worker", None)
+        text = text if worker is None else f"[{worker}] {text}"
         return f"\x1b[2m{clock}\x1b[0m \x1b[{colour}m{record.levelname.lower():8}\x1b[0m {text}"
 
 
@@ -162,7 +164,7 @@ class JsonFormatter(_Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        fields = getattr(record, "loadonce", None)
+        fields: Any = getattr(record, "loadonce", None)
         message = record.getMessage().strip()
         if fields is not None and record.args:
             message = str(record.args[0]) if isinstance(record.args, tuple) else message
@@ -174,7 +176,10 @@ class JsonFormatter(_Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message,
-        } | (fields or {})
+            **(fields or {}),
+        }
+        if (worker := getattr(record, "worker", None)) is not None:
+            line["worker"] = worker
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)

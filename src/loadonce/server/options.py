@@ -10,6 +10,8 @@ from typing import Literal
 
 from loadonce.errors import ConfigurationError
 
+from .linux import is_linux
+
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
 _KUBERNETES_DELAY = 5.0  # until a pod's removal has reached every proxy
@@ -38,6 +40,9 @@ class ServeOptions:
         drain_delay: seconds for which requests are still accepted after SIGTERM, so that load
             balancers notice first.
         grace: seconds for which accepted requests may then finish.
+        workers: how many processes serve; more than one are forked from one that has loaded the
+            models.
+        worker_timeout: seconds without a sign of life after which a worker is killed and replaced.
     """
 
     target: str
@@ -60,10 +65,17 @@ class ServeOptions:
     access_log: bool = False
     drain_delay: float = 0.0
     grace: float = 20.0
+    workers: int = 1
+    worker_timeout: float = 8.0
 
     def __post_init__(self) -> None:
         if self.uds is not None and self.fd is not None:
             raise ConfigurationError("--uds and --fd exclude each other: choose one")
+        if self.workers > 1 and not is_linux():
+            raise ConfigurationError(
+                "several workers share one copy of the models on Linux only: use --workers 1 here, "
+                "or several servers behind a proxy"
+            )
         if self.ssl_certfile is None and (self.ssl_keyfile or self.ssl_ca_certs):
             raise ConfigurationError("TLS needs --ssl-certfile (and --ssl-keyfile)")
 

@@ -28,21 +28,26 @@ class Stopping:
         requested: set by the first signal.
         forced: set by the second SIGINT.
         is_serving: whether there are requests that deserve patience.
+        is_replaced: another process serves on: nothing is announced.
+        deadline: ends the process if nothing else does.
         signal_name: of the last signal; "" while none came.
 
     Args:
         deadline: armed by the first signal, so that the process ends even if nothing reacts.
+        interrupts: how many SIGINT force the end; a supervisor counts for its workers.
         patience: the seconds an orderly stop may take, once serving, before the last moments.
     """
 
-    def __init__(self, deadline: Deadline, patience: float) -> None:
+    def __init__(self, deadline: Deadline, patience: float, *, interrupts: int = 2) -> None:
         self.requested = asyncio.Event()
         self.forced = asyncio.Event()
         self.is_serving = False
+        self.is_replaced = False
         self.signal_name = ""
-        self._deadline = deadline
+        self.deadline = deadline
         self._patience = patience
         self._interrupts = 0
+        self._forcing = interrupts
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[int, Any] = {}
 
@@ -69,13 +74,18 @@ class Stopping:
         self._loop = None
         self.requested.set()
 
+    def replace(self) -> None:
+        """Another process serves on: take nothing more, finish, end. Call it on the event loop."""
+        self.is_replaced = True
+        self.requested.set()
+
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         # In the main thread, between any two bytecodes, also while a handler blocks the loop.
         self.signal_name = signal.Signals(number).name
         self._interrupts += number == signal.SIGINT
-        is_forced = self._interrupts > 1
+        is_forced = self._interrupts >= self._forcing
         patience = self._patience if self.is_serving and not is_forced else 0.0
-        self._deadline.arm(patience + _LAST_SECONDS)
+        self.deadline.arm(patience + _LAST_SECONDS)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._tell, is_forced)
         elif not self.requested.is_set():

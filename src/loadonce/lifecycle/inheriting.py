@@ -1,0 +1,50 @@
+"""Loading before a fork: what one process has loaded, the processes forked from it adopt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loadonce.observe.events import Events
+from loadonce.settings import Settings
+
+from .building import artifact_of
+from .loading import LoadPlan
+from .manager import Manager
+from .slot import Slot
+
+
+async def preload(
+    slots: Sequence[Slot[Any]], root: Path, settings: Settings, events: Events
+) -> None:
+    """Verify and load what may cross a fork, and leave it in the slots as `inherited`.
+
+    A manager that starts later on any event loop, in this process or in one forked from it, warms
+    these versions up, checks their golden examples and publishes them; it opens no file for them.
+    Nothing is called before the fork: a native library's threads would not exist after it.
+
+    Raises:
+        StartupError: a required model failed.
+    """
+    wanted = [slot for slot in slots if not why_not_inherited(slot)]
+    unfrozen = settings.model_copy(update={"freeze": False})
+    manager = Manager(wanted, root, unfrozen, events, is_before_fork=True)
+    await manager.start()
+    for slot in wanted:
+        if slot.current is not None:
+            slot.current.is_inherited = True
+        slot.inherited, slot.current = slot.current, None
+        await slot.end()
+
+
+def why_not_inherited(slot: Slot[Any]) -> str:
+    """Why each process loads this model for itself, in a few words; "" if one does for all."""
+    declaration = slot.declaration
+    if slot.is_resource:
+        return "a resource"
+    if slot.is_overridden:
+        return "overridden"
+    if declaration.when != "startup":
+        return f'when="{declaration.when}"'
+    return LoadPlan.of(artifact_of(slot)).why_after_fork(declaration.fork)

@@ -1,0 +1,76 @@
+"""A channel between two processes of ours: JSON messages, and file descriptors beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from typing import Any, Self
+
+Message = dict[str, Any]
+
+_LARGEST = 65536  # bytes of one message
+_MOST_DESCRIPTORS = 4
+
+
+class Channel:
+    """One end of a pair of sockets, made before the process at the other end was forked.
+
+    The kernel keeps the messages apart (SOCK_SEQPACKET). Nothing is ever unpickled.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    @classmethod
+    def pair(cls) -> tuple[Self, Self]:
+        """Two ends; both block until told otherwise."""
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(one), cls(other)
+
+    def fileno(self) -> int:
+        """For selectors and event loops."""
+        return self._end.fileno()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this end has not been closed."""
+        return self._end.fileno() >= 0
+
+    def set_blocking(self, is_blocking: bool) -> None:
+        """Whether `receive` waits; it raises BlockingIOError otherwise."""
+        self._end.setblocking(is_blocking)
+
+    def send(self, message: Message, *descriptors: int) -> bool:
+        """Send one message; False if nobody is there any more, or does not read."""
+        try:
+            socket.send_fds(self._end, [json.dumps(message).encode()], descriptors)
+        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+            return False
+        return True
+
+    def receive(self) -> tuple[Message, list[int]] | None:
+        """The next message and its descriptors; None if the other end is closed.
+
+        Raises:
+            BlockingIOError: nothing has come, and the channel does not wait.
+        """
+        try:
+            data, descriptors, _flags, _ = socket.recv_fds(
+                self._end, _LARGEST, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return None
+        return (json.loads(data), descriptors) if data else None
+
+    def close(self) -> None:
+        """Close this end."""
+        self._end.close()
+
+
+def close_descriptors(descriptors: list[int]) -> None:
+    """Close each; one that is closed already does not matter."""
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)

@@ -1,0 +1,46 @@
+"""What the deaths of workers mean: when the next one starts."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+
+_WINDOW = 60.0  # seconds for which a crash counts
+_FIRST_DELAY = 0.5  # seconds before the worker after the second crash
+_LONGEST_DELAY = 30.0
+_YOUNG = 1.0  # seconds; who is killed this early was no chance victim
+_MOST = 20  # crashes remembered
+
+
+class Crashes:
+    """Remembers the crashes of the last minute. All times are given: it has no clock."""
+
+    def __init__(self) -> None:
+        self._known: deque[float] = deque(maxlen=_MOST)
+
+    def delay_after(self, now: float) -> float:
+        """Note a crash, and say how many seconds the next worker waits: none after the first, then
+        half a second, doubled with each crash within a minute."""
+        self._known.append(now)
+        count = sum(now - time < _WINDOW for time in self._known)
+        return min(_FIRST_DELAY * 2.0 ** (count - 2), _LONGEST_DELAY) if count > 1 else 0.0
+
+
+def is_crash(status: int, age: float) -> bool:
+    """Whether a worker's end says something about the app, not about who killed it.
+
+    Args:
+        status: as `os.waitstatus_to_exitcode` gives it.
+        age: seconds it had served.
+    """
+    return status != -signal.SIGKILL or age < _YOUNG
+
+
+def cause_of(status: int) -> str:
+    """The end of a process in a few words."""
+    if status >= 0:
+        return f"exit code {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"

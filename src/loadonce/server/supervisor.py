@@ -1,0 +1,377 @@
+"""The supervisor: owns the socket and the signals, and sees to it that workers serve.
+
+It imports nothing of the app and has one thread and no event loop, so that it can fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+from loadonce.observe.events import log_fields
+
+from .board import Board, Row
+from .channel import Channel, Message
+from .crashes import Crashes, cause_of, is_crash
+from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED, tell_failure
+from .linux import adopt_orphans
+from .listening import listening, url_of
+from .logs import StartLines
+from .options import ServeOptions
+from .telling import check_certificates, tell_ready
+from .watching import Watch
+from .zygote import Nursery, fork_zygote
+
+_LOOK = 0.5  # seconds between two looks at the signs of life
+_KILL_AFTER = 2.0  # seconds after the grace
+
+
+def supervise(options: ServeOptions, lines: StartLines, began: float) -> int:
+    """Serve with several workers until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        with listening(options) as listener:
+            check_certificates(options)
+            return Supervisor(options, lines, listener, began).run()
+    except Exception as error:
+        return tell_failure(error, options)
+
+
+@dataclass(eq=False, slots=True)
+class _Zygote:
+    """The process that has the models of one generation."""
+
+    pid: int
+    channel: Channel
+    began: float
+    is_loaded: bool = False
+    is_alive: bool = True
+    has_served: bool = False  # one of its workers has been ready
+
+
+@dataclass(eq=False, slots=True)
+class _Worker:
+    """A process that serves, or will."""
+
+    number: int
+    zygote: _Zygote
+    row: Row
+    channel: Channel
+    asked_at: float
+    pid: int = 0  # not known yet
+    ready_at: float = 0.0
+    is_leaving: bool = False
+
+
+class Supervisor:
+    """Runs one server of several workers.
+
+    A generation is a zygote and its workers. The current one serves; a coming one, after a reload
+    or the end of the current zygote, takes over once all its workers are ready.
+
+    Args:
+        options: of the server; `workers` says how many.
+        lines: hold back the log lines of single models until the start is over.
+        listener: the socket all workers accept from.
+        began: when the program began, by `time.monotonic()`.
+    """
+
+    def __init__(
+        self, options: ServeOptions, lines: StartLines, listener: socket.socket, began: float
+    ) -> None:
+        self._options = options
+        self._url = url_of(listener, options.scheme)
+        self._began = began
+        # Those that serve, those that come and those that leave exist together.
+        self._board = Board(3 * options.workers)
+        self._nursery = Nursery(options, lines, listener, self._board, os.getpid())
+        self._watch = Watch(self._receive, self._bury)
+        self._crashes = Crashes()
+        self._current: _Zygote | None = None
+        self._coming: _Zygote | None = None
+        self._wants_reload = False
+        self._workers: list[_Worker] = []
+        self._held: set[int] = set()  # numbers whose next worker waits
+        self._interrupts = 0
+        self._code: int | None = None
+
+    def run(self) -> int:
+        """Start, watch, stop; returns the exit code."""
+        adopt_orphans()
+        with self._watch.signals():
+            self._start_generation()
+            self._look()
+            while self._code is None or self._workers:
+                self._watch.turn()
+            for zygote in (self._current, self._coming):
+                if zygote is not None:
+                    zygote.channel.close()  # it ends by itself
+        return self._code
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self._code is not None
+
+    # -- generations ---------------------------------------------------------------------------
+
+    def _start_generation(self) -> None:
+        if self._is_stopping or self._coming is not None:
+            return
+        pid, channel = fork_zygote(self._nursery, self._forget)
+        zygote = self._coming = _Zygote(pid, channel, time.monotonic())
+        # Its end is told by SIGCHLD.
+        self._watch.listen(channel, lambda message: self._hear_zygote(zygote, message), _nothing)
+
+    def _forget(self) -> None:
+        """In a forked process: what is the supervisor's alone."""
+        self._watch.forget()
+        for worker in self._workers:
+            worker.channel.close()
+        if self._current is not None:
+            self._current.channel.close()
+
+    def _hear_zygote(self, zygote: _Zygote, message: Message) -> None:
+        zygote.is_loaded = True
+        fields = {"models": message["inherited"], "seconds": message["seconds"]}
+        log_fields(logging.INFO, "models loaded once for all workers", fields)
+        self._fill()
+
+    def _reload(self) -> None:
+        """Load anew beside what serves; again, if that is under way."""
+        if self._coming is not None or any(worker.is_leaving for worker in self._workers):
+            self._wants_reload = True
+            return
+        self._wants_reload = False
+        log_fields(logging.INFO, "reloading", {"workers": self._options.workers})
+        self._start_generation()
+
+    def _take_over(self, models: int) -> None:
+        """All workers of the coming generation are ready."""
+        old, self._current, self._coming = self._current, self._coming, None
+        assert self._current is not None
+        self._held.clear()
+        if old is None:
+            tell_ready(self._url, self._began, models, self._options.workers)
+            return
+        seconds = round(time.monotonic() - self._current.began, 2)
+        log_fields(logging.INFO, "the new generation serves", {"seconds": seconds})
+        self._watch.hang_up(old.channel)
+        for worker in self._workers:
+            if worker.zygote is not self._current:
+                self._let_leave(worker)
+        self._after_leaving()
+
+    def _lose_zygote(self, zygote: _Zygote, status: int) -> None:
+        zygote.is_alive = False
+        if zygote is self._coming:
+            self._fail_coming(status, "the loading process died")
+        else:
+            self._tell_death("the loading process died, the workers serve on", status)
+            self._start_again()
+
+    def _fail_coming(self, status: int, what: str) -> None:
+        """The coming generation will not serve. It has told why, unless something killed it."""
+        zygote, self._coming = self._coming, None
+        assert zygote is not None
+        self._watch.hang_up(zygote.channel)
+        for worker in self._workers:
+            if worker.zygote is zygote:
+                worker.is_leaving = True
+                _kill(worker.pid, signal.SIGKILL)
+        if self._is_stopping:
+            return
+        if status < 0:
+            self._tell_death(what, status)
+        if self._current is None:
+            self._code = status if status > 0 else EXIT_START_FAILED
+            return
+        log_fields(logging.ERROR, "reload failed, the former models serve on", {"status": status})
+        if not self._current.is_alive:
+            self._start_again()
+
+    def _start_again(self) -> None:
+        delay = self._crashes.delay_after(time.monotonic())
+        self._watch.after(delay, self._start_generation)
+
+    # -- workers -------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        """Have a worker for each number in each generation; of one that has not served yet the
+        first alone, so that what it lacks is told once."""
+        for zygote in (self._current, self._coming):
+            if self._is_stopping or zygote is None or not (zygote.is_loaded and zygote.is_alive):
+                continue
+            present = {worker.number for worker in self._workers if worker.zygote is zygote}
+            if zygote is self._current:
+                present |= self._held
+            last = self._options.workers if zygote.has_served else 1
+            for number in range(1, last + 1):
+                if number not in present:
+                    self._fork_worker(zygote, number)
+
+    def _fork_worker(self, zygote: _Zygote, number: int) -> None:
+        used = {worker.row.number for worker in self._workers}
+        row = next(each for each in self._board if each.number not in used)
+        row.clear()
+        ours, theirs = Channel.pair()
+        worker = _Worker(number, zygote, row, ours, time.monotonic())
+        zygote.channel.send({"number": number, "row": row.number}, theirs.fileno())
+        theirs.close()
+        self._workers.append(worker)
+        self._watch.listen(
+            ours,
+            lambda message: self._hear_worker(worker, message),
+            lambda: self._miss_worker(worker),
+        )
+
+    def _miss_worker(self, worker: _Worker) -> None:
+        """Its channel is closed: it has ended, which SIGCHLD tells, or it was never forked."""
+        if not worker.pid:
+            self._workers.remove(worker)
+            self._watch.hang_up(worker.channel)
+            self._fill()
+
+    def _hear_worker(self, worker: _Worker, message: Message) -> None:
+        zygote = worker.zygote
+        if message["what"] == "born":
+            worker.pid = message["pid"]
+            if self._is_stopping:
+                _kill(worker.pid, signal.SIGTERM)
+            elif worker.is_leaving:
+                _kill(worker.pid, signal.SIGKILL)
+            return
+        worker.ready_at = time.monotonic()
+        zygote.has_served = True
+        fields = {
+            "worker": worker.number,
+            "pid": worker.pid,
+            "seconds": round(worker.ready_at - worker.asked_at, 3),
+        }
+        log_fields(logging.INFO, "worker ready", fields)
+        self._fill()
+        ready = [each for each in self._workers if each.zygote is zygote and each.ready_at]
+        if zygote is self._coming and len(ready) == self._options.workers:
+            self._take_over(message["models"])
+
+    def _let_leave(self, worker: _Worker) -> None:
+        worker.is_leaving = True
+        worker.channel.send({"what": "leave"})
+        seconds = self._options.grace + _KILL_AFTER
+        self._watch.after(seconds, lambda: self._kill_slow(worker))
+
+    def _after_leaving(self) -> None:
+        if self._is_stopping or any(worker.is_leaving for worker in self._workers):
+            return
+        log_fields(logging.INFO, "the former generation has ended", {})
+        if self._wants_reload:
+            self._reload()
+
+    def _lose_worker(self, worker: _Worker, status: int) -> None:
+        now = time.monotonic()
+        worker.row.clear()
+        self._workers.remove(worker)
+        self._watch.hang_up(worker.channel)
+        if self._is_stopping:
+            if status != EXIT_STOPPED and not worker.is_leaving:
+                self._code = max(EXIT_FAILED, self._code or 0)
+            return
+        if worker.is_leaving:
+            self._after_leaving()
+            return
+        if worker.zygote is self._coming:
+            self._fail_coming(status, "a worker died before it was ready")
+            return
+        self._tell_death("worker died", status, worker=worker.number, pid=worker.pid)
+        age = now - worker.ready_at if worker.ready_at else 0.0
+        if is_crash(status, age) and (delay := self._crashes.delay_after(now)):
+            self._held.add(worker.number)
+            self._watch.after(delay, lambda: self._release(worker.number))
+        self._fill()
+
+    def _release(self, number: int) -> None:
+        self._held.discard(number)
+        self._fill()
+
+    def _look(self) -> None:
+        """Kill workers that show no sign of life; they are replaced when they have ended."""
+        for worker in self._workers:
+            silence = worker.row.silence
+            if worker.ready_at and silence > self._options.worker_timeout:
+                fields = {"worker": worker.number, "pid": worker.pid, "seconds": round(silence, 1)}
+                log_fields(logging.ERROR, "worker stuck, killing it", fields)
+                _kill(worker.pid, signal.SIGKILL)
+        self._watch.after(_LOOK, self._look)
+
+    # -- signals and ends ----------------------------------------------------------------------
+
+    def _receive(self, number: signal.Signals) -> None:
+        if number == signal.SIGHUP and not _has_terminal():
+            self._reload()
+        else:
+            self._stop(number)
+
+    def _stop(self, number: signal.Signals) -> None:
+        self._interrupts += number == signal.SIGINT
+        if self._interrupts > 1:
+            self._signal_workers(signal.SIGINT)
+        if self._is_stopping:
+            return
+        self._code = EXIT_STOPPED
+        fields: dict[str, object] = {"signal": number.name}
+        is_serving = self._current is not None
+        what = "stopping" if is_serving else "stopped before it served"
+        log_fields(logging.INFO, what, fields)
+        if self._coming is not None:
+            _kill(self._coming.pid, signal.SIGKILL)
+        self._signal_workers(signal.SIGTERM)
+        patience = self._options.drain_delay + self._options.grace if is_serving else 0.0
+        for worker in self._workers:
+            self._watch.after(patience + _KILL_AFTER, lambda w=worker: self._kill_slow(w))  # type: ignore[misc]
+
+    def _kill_slow(self, worker: _Worker) -> None:
+        if worker in self._workers:
+            fields = {"worker": worker.number, "pid": worker.pid}
+            log_fields(logging.ERROR, "worker does not stop, killing it", fields)
+            _kill(worker.pid, signal.SIGKILL)
+
+    def _signal_workers(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            _kill(worker.pid, number)
+
+    def _bury(self, pid: int, status: int) -> None:
+        for zygote in (self._current, self._coming):
+            if zygote is not None and zygote.pid == pid:
+                self._lose_zygote(zygote, status)
+        for worker in list(self._workers):
+            if not worker.pid:  # it may have told before it ended
+                self._hear_all(worker)
+            if worker.pid == pid:
+                self._lose_worker(worker, status)
+
+    def _hear_all(self, worker: _Worker) -> None:
+        self._watch.drain(
+            worker.channel, lambda message: self._hear_worker(worker, message), _nothing
+        )
+
+    def _tell_death(self, what: str, status: int, **fields: object) -> None:
+        log_fields(logging.ERROR, what, fields | {"cause": cause_of(status)})
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, unless it is not known yet."""
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _nothing() -> None:
+    """Another event tells."""
+
+
+def _has_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -1,0 +1,119 @@
+"""A worker: forked with the models in it, it serves until it is told to stop or to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .accepting import Share
+from .board import Board, Row
+from .channel import Channel
+from .ending import guarded
+from .linux import die_with
+from .options import ServeOptions
+from .process import AppProcess, loaded_models
+from .signals import STOP_SIGNALS
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from .app_server import AppServer
+
+BEAT = 0.5  # seconds between two signs of life
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a worker is given.
+
+    Attributes:
+        number: 1 for the first of those that serve together; its successor has the same.
+        row, board: where it writes how it is, and sees how the others are.
+        channel: to the supervisor.
+        supervisor: the process it belongs to.
+    """
+
+    number: int
+    row: Row
+    board: Board
+    channel: Channel
+    supervisor: int
+
+
+def run_worker(app: ASGIApp, options: ServeOptions, listener: socket.socket, birth: Birth) -> int:
+    """Serve `app`; returns the exit code."""
+    _come_to_life(birth)
+    channel = birth.channel
+    process = AppProcess(
+        options,
+        lambda _url: _tell_ready(channel),
+        interrupts=1,
+    )
+    channel.send({"what": "born", "pid": os.getpid()})
+
+    def beside(server: AppServer) -> None:
+        loop = asyncio.get_running_loop()
+        channel.set_blocking(False)
+        loop.add_reader(channel.fileno(), _obey, process, channel)
+        _beat(loop, birth.row)
+
+    def run() -> int:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        share = Share(birth.board, birth.row)
+        return process.run(app, listener, share=share, row=birth.row, beside=beside)
+
+    return guarded(options, process.stopping, run)
+
+
+def _come_to_life(birth: Birth) -> None:
+    """Undo what a copy of the zygote should not have in common with it."""
+    while os.getppid() != birth.supervisor:  # the parent in between is about to end
+        time.sleep(0.0005)
+    die_with(birth.supervisor)
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    os.environ["LOADONCE_PROGRESS"] = "never"
+    os.environ["LOADONCE_FREEZE"] = "false"  # to walk the heap would copy it
+    random.seed()
+    if "numpy" in sys.modules:
+        import numpy
+
+        numpy.random.seed()  # the global generator is what it is about
+    gc.enable()
+    name_worker(birth.number)
+
+
+def name_worker(number: int) -> None:
+    """Let each log line of this process say which worker wrote it."""
+
+    def add(record: logging.LogRecord) -> bool:
+        record.worker = number
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(add)
+
+
+def _tell_ready(channel: Channel) -> None:
+    channel.send({"what": "ready", "models": loaded_models()})
+
+
+def _obey(process: AppProcess, channel: Channel) -> None:
+    """The one thing a supervisor asks for is to leave. Its own end nobody survives."""
+    asyncio.get_running_loop().remove_reader(channel.fileno())
+    if channel.receive() is not None:
+        process.stopping.replace()
+
+
+def _beat(loop: asyncio.AbstractEventLoop, row: Row) -> None:
+    row.beat()
+    loop.call_later(BEAT, _beat, loop, row)

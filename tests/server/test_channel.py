@@ -1,0 +1,51 @@
+"""Messages arrive whole, with descriptors, and an end that is gone is noticed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from loadonce.server.channel import Channel, close_descriptors
+
+
+def test_messages_arrive_one_by_one() -> None:
+    here, there = Channel.pair()
+    assert here.send({"what": "a"})
+    assert here.send({"what": "b", "text": "x" * 10_000})
+    assert there.receive() == ({"what": "a"}, [])
+    received = there.receive()
+    assert received is not None
+    assert len(received[0]["text"]) == 10_000
+    there.set_blocking(False)
+    with pytest.raises(BlockingIOError):
+        there.receive()
+    here.close()
+    assert there.receive() is None
+    assert there.send({"what": "c"}) is False
+    there.close()
+
+
+def test_a_descriptor_is_another_one_for_the_same_file() -> None:
+    here, there = Channel.pair()
+    read, write = os.pipe()
+    here.send({}, write)
+    received = there.receive()
+    assert received is not None
+    [copy] = received[1]
+    os.close(write)
+    os.write(copy, b"x")
+    assert os.read(read, 1) == b"x"
+    close_descriptors([copy, copy])  # the second time does no harm
+    assert os.read(read, 1) == b""
+    os.close(read)
+    here.close()
+    there.close()
+
+
+def test_an_end_that_closes_with_messages_unread_is_an_end() -> None:
+    here, there = Channel.pair()
+    here.send({"what": "never read"})
+    there.close()  # resets the connection
+    assert here.receive() is None
+    here.close()

@@ -1,0 +1,43 @@
+"""Back-off after crashes."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from loadonce.server.crashes import Crashes, cause_of, is_crash
+
+
+def test_the_next_worker_waits_longer_after_each_crash() -> None:
+    crashes = Crashes()
+    delays = [crashes.delay_after(now) for now in range(9)]
+    assert delays == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert crashes.delay_after(1000.0) == 0.0  # long ago is forgotten
+
+
+def test_one_that_crashes_at_once_is_forked_less_than_ten_times_a_minute() -> None:
+    crashes, now, forks = Crashes(), 0.0, 0
+    while now < 60.0:
+        now += crashes.delay_after(now) + 0.01
+        forks += 1
+    assert forks <= 10
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "expected"),
+    [
+        (-signal.SIGKILL, 5.0, False),  # somebody killed it
+        (-signal.SIGKILL, 0.5, True),  # perhaps the kernel, for its memory
+        (-signal.SIGSEGV, 5.0, True),
+        (0, 5.0, True),
+    ],
+)
+def test_who_was_killed_did_not_crash(status: int, age: float, expected: bool) -> None:
+    assert is_crash(status, age) is expected
+
+
+def test_the_cause_is_told_in_words() -> None:
+    assert cause_of(3) == "exit code 3"
+    assert cause_of(-signal.SIGSEGV) == "SIGSEGV"
+    assert cause_of(-63) == "signal 63"

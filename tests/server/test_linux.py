@@ -1,0 +1,81 @@
+"""What only Linux offers does what it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadonce.errors import ConfigurationError
+from loadonce.server import linux
+from loadonce.server.options import ServeOptions
+
+
+def test_new_clients_are_ignored_while_those_that_wait_are_served() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        waiting = socket.create_connection(listener.getsockname())
+        assert linux.refuse_new_connections(listener)
+        with pytest.raises(TimeoutError):
+            socket.create_connection(listener.getsockname(), timeout=0.2)
+        waiting.sendall(b"hello")
+        accepted, _address = listener.accept()
+        assert accepted.recv(5) == b"hello"
+        accepted.close()
+        waiting.close()
+
+
+def test_to_close_the_listener_instead_resets_those_that_wait() -> None:
+    """The control."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        waiting = socket.create_connection(listener.getsockname())
+    with waiting, pytest.raises(ConnectionError):
+        waiting.recv(5)
+
+
+def test_a_unix_socket_is_not_found_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert linux.refuse_new_connections(listener)
+        assert not path.exists()
+
+
+def test_where_there_are_no_filters_nothing_happens() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.close()
+    assert linux.refuse_new_connections(listener) is False
+
+
+def test_a_process_ends_with_its_parent() -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        linux.die_with(os.getppid())
+        os.write(write, b"x")
+        os._exit(0)
+    assert os.read(read, 1) == b"x"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    child = os.fork()
+    if child == 0:
+        linux.die_with(os.getppid() + 1)  # has ended already
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.close(read)
+    os.close(write)
+
+
+def test_what_the_kernel_refuses_is_an_error() -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        linux._prctl(1, 12345)
+
+
+def test_workers_are_for_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    ServeOptions(target="main:app")
+    with pytest.raises(ConfigurationError, match="on Linux only"):
+        ServeOptions(target="main:app", workers=2)

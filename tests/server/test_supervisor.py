@@ -1,0 +1,106 @@
+"""What a supervisor decides without a zygote; the rest: tests/integration/test_workers.py."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from loadonce.server.channel import Channel
+from loadonce.server.logs import StartLines
+from loadonce.server.options import ServeOptions
+from loadonce.server.supervisor import Supervisor, _Worker, _Zygote
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    lines = StartLines(logging.NullHandler(), has_bars=False)
+    options = ServeOptions(target="main:app", workers=2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = Supervisor(options, lines, listener, time.monotonic())
+        with made._watch.signals():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            yield made
+            for worker in made._workers:
+                worker.channel.close()
+
+
+@pytest.fixture
+def child() -> int:
+    """A process that waits for a signal."""
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pause()
+        os._exit(0)
+    return pid
+
+
+def asked_for(supervisor: Supervisor) -> tuple[_Worker, Channel]:
+    """A worker that the (missing) zygote was asked for, and its end of the channel."""
+    ours, theirs = Channel.pair()
+    zygote = _Zygote(0, theirs, 0.0, is_alive=False)
+    worker = _Worker(1, zygote, supervisor._board[0], ours, 0.0)
+    supervisor._workers.append(worker)
+    ours.set_blocking(False)
+    return worker, theirs
+
+
+def test_a_terminal_that_closes_stops_it(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere SIGHUP reloads."""
+    monkeypatch.setattr(sys, "stdin", _Terminal())
+    supervisor._receive(signal.SIGHUP)
+    supervisor._start_generation()  # a timer that comes too late
+    assert supervisor._code == 0
+    assert supervisor._coming is None
+
+
+@pytest.mark.parametrize("why", ["stop", "leave"])
+def test_a_worker_that_is_born_too_late_ends_at_once(
+    supervisor: Supervisor, child: int, why: str
+) -> None:
+    worker, theirs = asked_for(supervisor)
+    if why == "stop":
+        supervisor._stop(signal.SIGTERM)
+    else:
+        worker.is_leaving = True
+    supervisor._hear_worker(worker, {"what": "born", "pid": child})
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == (-signal.SIGTERM if why == "stop" else -signal.SIGKILL)
+    theirs.close()
+
+
+def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor) -> None:
+    worker, theirs = asked_for(supervisor)
+    supervisor._current = worker.zygote
+    theirs.send({"what": "born", "pid": 4_000_000})
+    supervisor._bury(4_000_000, -signal.SIGSEGV)
+    assert supervisor._workers == []
+    theirs.close()
+
+
+def test_a_worker_that_was_never_forked_is_not_waited_for(supervisor: Supervisor) -> None:
+    worker, theirs = asked_for(supervisor)
+    supervisor._miss_worker(worker)
+    assert supervisor._workers == []
+    theirs.close()
+    worker, theirs = asked_for(supervisor)
+    worker.pid = 4_000_000  # the control: of this one SIGCHLD tells
+    supervisor._miss_worker(worker)
+    assert supervisor._workers == [worker]
+    theirs.close()
