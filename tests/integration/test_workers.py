@@ -26,10 +26,11 @@ Write = Callable[..., Path]
 
 APP = """
 import os, random, sys, threading
-import numpy
+import numpy.random
 
 def audit(event: str, args: tuple[Any, ...]) -> None:
-    if event == "open" and isinstance(args[0], str) and args[0].endswith(".bin"):
+    is_ours = event == "open" and isinstance(args[0], str) and args[0].endswith((".bin", ".pyc"))
+    if is_ours:
         os.write(2, f"opened {Path(args[0]).name}\\n".encode())
 
 sys.addaudithook(audit)
@@ -170,6 +171,10 @@ def until(condition: Callable[[], bool], seconds: float = 25.0) -> None:
         time.sleep(0.02)
 
 
+def imported(process: Any) -> Counter[str]:
+    return Counter(re.findall(r"opened (\w+)\.cpython-\d+\.pyc", process.output))
+
+
 def opened(process: Any) -> Counter[str]:
     return Counter(re.findall(r"opened (\w\.bin)", process.output))
 
@@ -207,7 +212,8 @@ def test_connections_are_spread_evenly(started: Started) -> None:
 def test_a_killed_worker_is_replaced_without_a_load(started: Started) -> None:
     process = started()
     before = workers_of(process)
-    opens = opened(process)
+    opens, imports = opened(process), imported(process)
+    assert imports["app_server"] == 1
     clients = 8
     with Load(process.url, clients) as load:
         load.wait_for_answers(50)
@@ -219,6 +225,9 @@ def test_a_killed_worker_is_replaced_without_a_load(started: Started) -> None:
     assert '"worker died", "worker": 2' in process.output
     assert '"cause": "SIGKILL"' in process.output
     assert opened(process) - opens == {"b.bin": 1}  # which each loads: the control
+    assert set(imported(process) - imports) <= {
+        "_runtime"
+    }  # nor a module, but one of FastAPI's own
     assert workers_of(process)[1] == before[1]
     assert process.stop() == 0
 
@@ -334,6 +343,24 @@ def test_a_reload_under_load_changes_every_answer_and_fails_none(
     assert {process.get("/a").json() for _ in range(8)} == {"new"}
     assert not any(is_alive(pid) for pid in before.values())
     assert opened(process) == {"a.bin": 3, "b.bin": 6}
+    assert process.stop() == 0
+
+
+def test_a_changed_lock_file_reloads_once_and_changed_artifacts_do_not(
+    started: Started, tmp_path: Path
+) -> None:
+    process = started("--reload-models")
+    (tmp_path / "models" / "a.bin").write_bytes(b"wrong")
+    lock_directory(tmp_path / "models")
+    process.wait_for("reload failed, the former models serve on")
+    assert process.get("/a").json() == "a"
+    (tmp_path / "models" / "a.bin").write_bytes(b"new")
+    time.sleep(1.2)  # two looks, which must not see it: the control
+    assert process.output.count("lock file changed") == 1
+    lock_directory(tmp_path / "models")
+    process.wait_for("the former generation has ended")
+    assert process.get("/a").json() == "new"
+    assert process.output.count("lock file changed") == 2
     assert process.stop() == 0
 
 

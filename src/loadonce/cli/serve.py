@@ -29,6 +29,13 @@ def serve(
             "before they were forked (Linux). auto: as many as there are CPUs for this process.",
         ),
     ] = "1",
+    reload_models: Annotated[
+        bool,
+        typer.Option(
+            "--reload-models",
+            help="With several workers: load anew, beside what serves, when a models.lock changes.",
+        ),
+    ] = False,
     host: Host = "127.0.0.1",
     port: Port = 8000,
     uds: Annotated[
@@ -168,6 +175,7 @@ def serve(
         grace=timeout_graceful_shutdown,
         workers=_count(workers),
         worker_timeout=worker_timeout,
+        reload_models=reload_models,
     )
     end_process(serve_app(options, began=context.obj))
 

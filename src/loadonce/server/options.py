@@ -42,6 +42,7 @@ class ServeOptions:
         grace: seconds for which accepted requests may then finish.
         workers: how many processes serve; more than one are forked from one that has loaded the
             models.
+        reload_models: load anew when a lock file changes; with several workers.
         worker_timeout: seconds without a sign of life after which a worker is killed and replaced.
     """
 
@@ -67,10 +68,13 @@ class ServeOptions:
     grace: float = 20.0
     workers: int = 1
     worker_timeout: float = 8.0
+    reload_models: bool = False
 
     def __post_init__(self) -> None:
         if self.uds is not None and self.fd is not None:
             raise ConfigurationError("--uds and --fd exclude each other: choose one")
+        if self.reload_models and self.workers < 2:
+            raise ConfigurationError("--reload-models needs several workers: --workers 2, or more")
         if self.workers > 1 and not is_linux():
             raise ConfigurationError(
                 "several workers share one copy of the models on Linux only: use --workers 1 here, "

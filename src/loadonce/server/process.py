@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -116,6 +117,17 @@ class AppProcess:
         if count:
             message += f"; {lost_requests(count)}"
         return format_line(logging.CRITICAL, message, {"requests": count})
+
+
+def import_what_serves(options: ServeOptions, app: ASGIApp) -> None:
+    """Import the server, the protocols and the event loop, so that forked processes share them."""
+    from . import app_server  # noqa: F401  # where uvicorn is imported
+
+    with contextlib.suppress(ImportError):
+        import threadpoolctl  # noqa: F401  # which the first call would import
+    config = _config(options, app)
+    config.load()
+    config.get_loop_factory()
 
 
 def loaded_models() -> int:

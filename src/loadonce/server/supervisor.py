@@ -12,7 +12,8 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from loadonce.observe.events import log_fields
 
@@ -22,6 +23,7 @@ from .crashes import Crashes, cause_of, is_crash
 from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED, tell_failure
 from .linux import adopt_orphans
 from .listening import listening, url_of
+from .locks import changed
 from .logs import StartLines
 from .options import ServeOptions
 from .telling import check_certificates, tell_ready
@@ -49,6 +51,7 @@ class _Zygote:
     pid: int
     channel: Channel
     began: float
+    locks: dict[str, Any] = field(default_factory=dict)  # their stamps when it loaded
     is_loaded: bool = False
     is_alive: bool = True
     has_served: bool = False  # one of its workers has been ready
@@ -137,6 +140,7 @@ class Supervisor:
 
     def _hear_zygote(self, zygote: _Zygote, message: Message) -> None:
         zygote.is_loaded = True
+        zygote.locks = message["locks"]
         fields = {"models": message["inherited"], "seconds": message["seconds"]}
         log_fields(logging.INFO, "models loaded once for all workers", fields)
         self._fill()
@@ -305,7 +309,15 @@ class Supervisor:
                 fields = {"worker": worker.number, "pid": worker.pid, "seconds": round(silence, 1)}
                 log_fields(logging.ERROR, "worker stuck, killing it", fields)
                 _kill(worker.pid, signal.SIGKILL)
+        if self._options.reload_models and self._current is not None:
+            self._look_at_locks(self._current)
         self._watch.after(_LOOK, self._look)
+
+    def _look_at_locks(self, zygote: _Zygote) -> None:
+        if found := changed(zygote.locks):
+            zygote.locks |= {path: list(stamp) for path, stamp in found.items()}  # asked for once
+            log_fields(logging.INFO, "lock file changed", {"paths": ", ".join(found)})
+            self._reload()
 
     # -- signals and ends ----------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ def _come_to_life(birth: Birth) -> None:
     os.environ["LOADONCE_PROGRESS"] = "never"
     os.environ["LOADONCE_FREEZE"] = "false"  # to walk the heap would copy it
     random.seed()
-    if "numpy" in sys.modules:
+    if "numpy.random" in sys.modules:  # else nobody has drawn from it
         import numpy
 
         numpy.random.seed()  # the global generator is what it is about

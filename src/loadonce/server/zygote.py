@@ -29,9 +29,11 @@ from .channel import Channel, Message
 from .ending import EXIT_STOPPED, end_process, tell_failure
 from .importing import import_app
 from .linux import die_with
+from .locks import Stamps, lock_files, stamps
 from .logs import StartLines
 from .native_jobs import run_jobs_alone
 from .options import ServeOptions
+from .process import import_what_serves
 from .signals import STOP_SIGNALS
 from .worker import Birth, run_worker
 
@@ -103,6 +105,7 @@ class _Zygote:
     def __init__(self, nursery: Nursery, channel: Channel) -> None:
         self._nursery = nursery
         self._channel = channel
+        self._locks: Stamps = {}
 
     def run(self) -> int:
         """Load, then fork when asked, until the supervisor closes the channel."""
@@ -120,6 +123,7 @@ class _Zygote:
         loaded = {
             "what": "loaded",
             "inherited": sum(slot.inherited is not None for slot in slots),
+            "locks": self._locks,
             "seconds": round(time.monotonic() - began, 3),
         }
         self._channel.send(loaded)
@@ -134,6 +138,7 @@ class _Zygote:
         os.environ["LOADONCE_WORKERS"] = str(options.workers)
         gc.disable()
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
+        self._locks = stamps(lock_files(_known()))  # before they are read
         asyncio.run(_preload(_known()))
         _tell_what_each_loads()
         _wait_for_threads()
@@ -141,6 +146,7 @@ class _Zygote:
             for model in registry:
                 if model.slot.inherited is not None:
                     run_jobs_alone(model.slot.inherited.value)
+        import_what_serves(options, app)
         gc.collect()
         gc.freeze()
         return app

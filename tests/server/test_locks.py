@@ -1,0 +1,42 @@
+"""A lock file that is replaced is noticed, one that is gone is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadonce import Model, Registry, artifact, resource
+from loadonce.errors import ConfigurationError
+from loadonce.server.locks import changed, lock_files, stamps
+from loadonce.server.options import ServeOptions
+
+
+class Models(Registry):
+    a: Model[object] = artifact("a.json")
+    b: Model[object] = artifact("b.json", root="/elsewhere")
+    c: Model[object] = resource(lambda: iter([1]))
+
+
+def test_every_lock_file_is_known() -> None:
+    assert lock_files([Models("/models"), Models("/models")]) == [
+        "/elsewhere/models.lock",
+        "/models/models.lock",
+    ]
+
+
+def test_a_file_that_is_replaced_has_changed(tmp_path: Path) -> None:
+    lock, other = tmp_path / "models.lock", tmp_path / "other"
+    lock.write_text("a")
+    before = {path: list(stamp) for path, stamp in stamps([str(lock), "/nowhere"]).items()}
+    assert changed(before) == {}
+    other.write_text("b")
+    other.replace(lock)
+    assert list(changed(before)) == [str(lock)]
+    lock.unlink()
+    assert changed(before) == {}
+
+
+def test_models_are_reloaded_by_several_workers() -> None:
+    with pytest.raises(ConfigurationError, match="needs several workers"):
+        ServeOptions(target="main:app", reload_models=True)
