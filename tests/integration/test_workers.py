@@ -62,6 +62,12 @@ async def b(model: Annotated[Handle[str], Depends(models.b)]) -> str:
 async def pid() -> int:
     return os.getpid()
 
+kept = []
+
+@app.get("/leak")
+async def leak() -> None:
+    kept.append(b"x" * 200_000_000)
+
 @app.get("/exit")
 async def exit() -> None:
     os._exit(0)
@@ -229,6 +235,26 @@ def test_a_killed_worker_is_replaced_without_a_load(started: Started) -> None:
         "_runtime"
     }  # nor a module, but one of FastAPI's own
     assert workers_of(process)[1] == before[1]
+    assert process.stop() == 0
+
+
+def test_a_worker_that_grows_is_replaced_without_a_load_or_a_lost_request(
+    started: Started,
+) -> None:
+    process = started("--max-worker-memory", "150MB")
+    before = workers_of(process)
+    with Load(process.url, 4) as load:
+        load.wait_for_answers(20)
+        assert process.get("/leak").status_code == 200
+        until(lambda: workers_of(process) != before)
+        until(lambda: not all(map(is_alive, before.values())))
+        load.wait_for_answers(20)
+    assert load.failures == []
+    assert set(load.answers) == {200}
+    assert process.output.count("worker too big, replacing it") == 1
+    assert len(set(before.items()) & set(workers_of(process).items())) == 1  # the control
+    assert opened(process)["a.bin"] == 1
+    assert "former generation" not in process.output
     assert process.stop() == 0
 
 

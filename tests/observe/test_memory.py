@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from loadonce.observe import memory
-from loadonce.observe.memory import available_bytes, format_bytes, resident_bytes
+from loadonce.observe.memory import (
+    available_bytes,
+    format_bytes,
+    proportional_bytes,
+    resident_bytes,
+)
 
 MIB = 1024**2
 
@@ -73,3 +79,13 @@ def test_sizes_for_people() -> None:
     assert [format_bytes(size) for size in sizes] == [
         *("0 B", "1023 B", "1.5 KiB", "5.0 MiB", "3.0 GiB", "2.0 TiB")
     ]
+
+
+def test_shared_pages_count_by_their_part(tmp_path: Path) -> None:
+    assert 0 < proportional_bytes(os.getpid()) <= 2 * resident_bytes()
+    (tmp_path / "7").mkdir()
+    assert proportional_bytes(7, tmp_path) == 0
+    (tmp_path / "7" / "smaps_rollup").write_text("Rss: 9 kB\n")
+    assert proportional_bytes(7, tmp_path) == 0
+    (tmp_path / "7" / "smaps_rollup").write_text("Rss: 9 kB\nPss:  3 kB\n")
+    assert proportional_bytes(7, tmp_path) == 3072

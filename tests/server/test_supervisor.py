@@ -15,8 +15,9 @@ import pytest
 
 from loadonce.server.channel import Channel
 from loadonce.server.logs import StartLines
+from loadonce.server.offspring import WorkerProcess, ZygoteProcess
 from loadonce.server.options import ServeOptions
-from loadonce.server.supervisor import Supervisor, _Worker, _Zygote
+from loadonce.server.supervisor import Supervisor
 
 
 class _Terminal(io.StringIO):
@@ -40,20 +41,25 @@ def supervisor() -> Iterator[Supervisor]:
 @pytest.fixture
 def child() -> int:
     """A process that waits for a signal."""
+    read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.write(write, b"x")
         signal.pause()
         os._exit(0)
+    assert os.read(read, 1) == b"x"  # no signal comes too early
+    os.close(read)
+    os.close(write)
     return pid
 
 
-def asked_for(supervisor: Supervisor) -> tuple[_Worker, Channel]:
+def asked_for(supervisor: Supervisor) -> tuple[WorkerProcess, Channel]:
     """A worker that the (missing) zygote was asked for, and its end of the channel."""
     ours, theirs = Channel.pair()
-    zygote = _Zygote(0, theirs, 0.0, is_alive=False)
-    worker = _Worker(1, zygote, supervisor._board[0], ours, 0.0)
+    zygote = ZygoteProcess(0, theirs, 0.0, is_alive=False)
+    worker = WorkerProcess(1, zygote, supervisor._board[0], ours, 0.0)
     supervisor._workers.append(worker)
     ours.set_blocking(False)
     return worker, theirs

@@ -36,6 +36,15 @@ def serve(
             help="With several workers: load anew, beside what serves, when a models.lock changes.",
         ),
     ] = False,
+    max_worker_memory: Annotated[
+        str,
+        typer.Option(
+            "--max-worker-memory",
+            metavar="SIZE",
+            help="Memory of one of several workers, such as 1GiB, beyond which a new one takes its "
+            "place; what is shared counts by its part. 0 for no limit.",
+        ),
+    ] = "0",
     host: Host = "127.0.0.1",
     port: Port = 8000,
     uds: Annotated[
@@ -176,6 +185,7 @@ def serve(
         workers=_count(workers),
         worker_timeout=worker_timeout,
         reload_models=reload_models,
+        max_worker_bytes=_bytes(max_worker_memory),
     )
     end_process(serve_app(options, began=context.obj))
 
@@ -190,6 +200,17 @@ def _count(workers: str) -> int:
             f"'{workers}' is neither a number above 0 nor auto", param_hint="--workers"
         )
     return int(workers)
+
+
+def _bytes(size: str) -> int:
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(size))
+    except ValidationError:
+        raise typer.BadParameter(
+            f"'{size}' is no size such as 512MiB or 1GiB", param_hint="--max-worker-memory"
+        ) from None
 
 
 def _octal(text: str) -> int:

@@ -19,6 +19,14 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def proportional_bytes(pid: int, proc: Path = _PROC) -> int:
+    """What a process holds, each page that it shares counted by its part (PSS); 0 if unknown."""
+    for line in _lines(proc / str(pid) / "smaps_rollup"):
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def available_bytes(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:
     """How many more bytes this process can take before the machine or its control group is full.
 

@@ -43,6 +43,8 @@ class ServeOptions:
         workers: how many processes serve; more than one are forked from one that has loaded the
             models.
         reload_models: load anew when a lock file changes; with several workers.
+        max_worker_bytes: of memory, shared pages counted by their part, beyond which one of several
+            workers is replaced; 0 for no limit.
         worker_timeout: seconds without a sign of life after which a worker is killed and replaced.
     """
 
@@ -69,6 +71,7 @@ class ServeOptions:
     workers: int = 1
     worker_timeout: float = 8.0
     reload_models: bool = False
+    max_worker_bytes: int = 0
 
     def __post_init__(self) -> None:
         if self.uds is not None and self.fd is not None:

@@ -5,19 +5,17 @@ It imports nothing of the app and has one thread and no event loop, so that it c
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
 from loadonce.observe.events import log_fields
+from loadonce.observe.memory import proportional_bytes
 
-from .board import Board, Row
+from .board import Board
 from .channel import Channel, Message
 from .crashes import Crashes, cause_of, is_crash
 from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED, tell_failure
@@ -25,12 +23,14 @@ from .linux import adopt_orphans
 from .listening import listening, url_of
 from .locks import changed
 from .logs import StartLines
+from .offspring import WorkerProcess, ZygoteProcess, kill
 from .options import ServeOptions
 from .telling import check_certificates, tell_ready
 from .watching import Watch
 from .zygote import Nursery, fork_zygote
 
 _LOOK = 0.5  # seconds between two looks at the signs of life
+_MEMORY_LOOK = 2.0  # and at the memory, which takes milliseconds
 _KILL_AFTER = 2.0  # seconds after the grace
 
 
@@ -42,33 +42,6 @@ def supervise(options: ServeOptions, lines: StartLines, began: float) -> int:
             return Supervisor(options, lines, listener, began).run()
     except Exception as error:
         return tell_failure(error, options)
-
-
-@dataclass(eq=False, slots=True)
-class _Zygote:
-    """The process that has the models of one generation."""
-
-    pid: int
-    channel: Channel
-    began: float
-    locks: dict[str, Any] = field(default_factory=dict)  # their stamps when it loaded
-    is_loaded: bool = False
-    is_alive: bool = True
-    has_served: bool = False  # one of its workers has been ready
-
-
-@dataclass(eq=False, slots=True)
-class _Worker:
-    """A process that serves, or will."""
-
-    number: int
-    zygote: _Zygote
-    row: Row
-    channel: Channel
-    asked_at: float
-    pid: int = 0  # not known yet
-    ready_at: float = 0.0
-    is_leaving: bool = False
 
 
 class Supervisor:
@@ -95,10 +68,11 @@ class Supervisor:
         self._nursery = Nursery(options, lines, listener, self._board, os.getpid())
         self._watch = Watch(self._receive, self._bury)
         self._crashes = Crashes()
-        self._current: _Zygote | None = None
-        self._coming: _Zygote | None = None
+        self._current: ZygoteProcess | None = None
+        self._coming: ZygoteProcess | None = None
         self._wants_reload = False
-        self._workers: list[_Worker] = []
+        self._is_taking_over = False
+        self._workers: list[WorkerProcess] = []
         self._held: set[int] = set()  # numbers whose next worker waits
         self._interrupts = 0
         self._code: int | None = None
@@ -109,6 +83,7 @@ class Supervisor:
         with self._watch.signals():
             self._start_generation()
             self._look()
+            self._look_at_memory()
             while self._code is None or self._workers:
                 self._watch.turn()
             for zygote in (self._current, self._coming):
@@ -126,7 +101,7 @@ class Supervisor:
         if self._is_stopping or self._coming is not None:
             return
         pid, channel = fork_zygote(self._nursery, self._forget)
-        zygote = self._coming = _Zygote(pid, channel, time.monotonic())
+        zygote = self._coming = ZygoteProcess(pid, channel, time.monotonic())
         # Its end is told by SIGCHLD.
         self._watch.listen(channel, lambda message: self._hear_zygote(zygote, message), _nothing)
 
@@ -138,7 +113,7 @@ class Supervisor:
         if self._current is not None:
             self._current.channel.close()
 
-    def _hear_zygote(self, zygote: _Zygote, message: Message) -> None:
+    def _hear_zygote(self, zygote: ZygoteProcess, message: Message) -> None:
         zygote.is_loaded = True
         zygote.locks = message["locks"]
         fields = {"models": message["inherited"], "seconds": message["seconds"]}
@@ -147,7 +122,7 @@ class Supervisor:
 
     def _reload(self) -> None:
         """Load anew beside what serves; again, if that is under way."""
-        if self._coming is not None or any(worker.is_leaving for worker in self._workers):
+        if self._coming is not None or self._is_taking_over:
             self._wants_reload = True
             return
         self._wants_reload = False
@@ -165,12 +140,13 @@ class Supervisor:
         seconds = round(time.monotonic() - self._current.began, 2)
         log_fields(logging.INFO, "the new generation serves", {"seconds": seconds})
         self._watch.hang_up(old.channel)
+        self._is_taking_over = True
         for worker in self._workers:
             if worker.zygote is not self._current:
                 self._let_leave(worker)
         self._after_leaving()
 
-    def _lose_zygote(self, zygote: _Zygote, status: int) -> None:
+    def _lose_zygote(self, zygote: ZygoteProcess, status: int) -> None:
         zygote.is_alive = False
         if zygote is self._coming:
             self._fail_coming(status, "the loading process died")
@@ -186,7 +162,7 @@ class Supervisor:
         for worker in self._workers:
             if worker.zygote is zygote:
                 worker.is_leaving = True
-                _kill(worker.pid, signal.SIGKILL)
+                kill(worker.pid, signal.SIGKILL)
         if self._is_stopping:
             return
         if status < 0:
@@ -210,7 +186,11 @@ class Supervisor:
         for zygote in (self._current, self._coming):
             if self._is_stopping or zygote is None or not (zygote.is_loaded and zygote.is_alive):
                 continue
-            present = {worker.number for worker in self._workers if worker.zygote is zygote}
+            present = {
+                worker.number
+                for worker in self._workers
+                if worker.zygote is zygote and not worker.is_leaving
+            }
             if zygote is self._current:
                 present |= self._held
             last = self._options.workers if zygote.has_served else 1
@@ -218,12 +198,12 @@ class Supervisor:
                 if number not in present:
                     self._fork_worker(zygote, number)
 
-    def _fork_worker(self, zygote: _Zygote, number: int) -> None:
+    def _fork_worker(self, zygote: ZygoteProcess, number: int) -> None:
         used = {worker.row.number for worker in self._workers}
         row = next(each for each in self._board if each.number not in used)
         row.clear()
         ours, theirs = Channel.pair()
-        worker = _Worker(number, zygote, row, ours, time.monotonic())
+        worker = WorkerProcess(number, zygote, row, ours, time.monotonic())
         zygote.channel.send({"number": number, "row": row.number}, theirs.fileno())
         theirs.close()
         self._workers.append(worker)
@@ -233,21 +213,21 @@ class Supervisor:
             lambda: self._miss_worker(worker),
         )
 
-    def _miss_worker(self, worker: _Worker) -> None:
+    def _miss_worker(self, worker: WorkerProcess) -> None:
         """Its channel is closed: it has ended, which SIGCHLD tells, or it was never forked."""
         if not worker.pid:
             self._workers.remove(worker)
             self._watch.hang_up(worker.channel)
             self._fill()
 
-    def _hear_worker(self, worker: _Worker, message: Message) -> None:
+    def _hear_worker(self, worker: WorkerProcess, message: Message) -> None:
         zygote = worker.zygote
         if message["what"] == "born":
             worker.pid = message["pid"]
             if self._is_stopping:
-                _kill(worker.pid, signal.SIGTERM)
+                kill(worker.pid, signal.SIGTERM)
             elif worker.is_leaving:
-                _kill(worker.pid, signal.SIGKILL)
+                kill(worker.pid, signal.SIGKILL)
             return
         worker.ready_at = time.monotonic()
         zygote.has_served = True
@@ -262,20 +242,22 @@ class Supervisor:
         if zygote is self._coming and len(ready) == self._options.workers:
             self._take_over(message["models"])
 
-    def _let_leave(self, worker: _Worker) -> None:
+    def _let_leave(self, worker: WorkerProcess) -> None:
         worker.is_leaving = True
         worker.channel.send({"what": "leave"})
         seconds = self._options.grace + _KILL_AFTER
         self._watch.after(seconds, lambda: self._kill_slow(worker))
 
     def _after_leaving(self) -> None:
-        if self._is_stopping or any(worker.is_leaving for worker in self._workers):
+        former = [each for each in self._workers if each.zygote is not self._current]
+        if former or not self._is_taking_over:
             return
+        self._is_taking_over = False
         log_fields(logging.INFO, "the former generation has ended", {})
         if self._wants_reload:
             self._reload()
 
-    def _lose_worker(self, worker: _Worker, status: int) -> None:
+    def _lose_worker(self, worker: WorkerProcess, status: int) -> None:
         now = time.monotonic()
         worker.row.clear()
         self._workers.remove(worker)
@@ -308,12 +290,28 @@ class Supervisor:
             if worker.ready_at and silence > self._options.worker_timeout:
                 fields = {"worker": worker.number, "pid": worker.pid, "seconds": round(silence, 1)}
                 log_fields(logging.ERROR, "worker stuck, killing it", fields)
-                _kill(worker.pid, signal.SIGKILL)
+                kill(worker.pid, signal.SIGKILL)
         if self._options.reload_models and self._current is not None:
             self._look_at_locks(self._current)
         self._watch.after(_LOOK, self._look)
 
-    def _look_at_locks(self, zygote: _Zygote) -> None:
+    def _look_at_memory(self) -> None:
+        """Replace a worker that has grown too big; one at a time."""
+        limit = self._options.max_worker_bytes
+        if not limit:
+            return
+        serving = [worker for worker in self._workers if worker.ready_at]
+        is_replacing = any(worker.is_leaving for worker in serving)
+        for worker in [] if is_replacing else serving:
+            if (size := proportional_bytes(worker.pid)) > limit:
+                fields = {"worker": worker.number, "pid": worker.pid, "bytes": size}
+                log_fields(logging.WARNING, "worker too big, replacing it", fields)
+                self._let_leave(worker)
+                self._fill()
+                break
+        self._watch.after(_MEMORY_LOOK, self._look_at_memory)
+
+    def _look_at_locks(self, zygote: ZygoteProcess) -> None:
         if found := changed(zygote.locks):
             zygote.locks |= {path: list(stamp) for path, stamp in found.items()}  # asked for once
             log_fields(logging.INFO, "lock file changed", {"paths": ", ".join(found)})
@@ -339,21 +337,21 @@ class Supervisor:
         what = "stopping" if is_serving else "stopped before it served"
         log_fields(logging.INFO, what, fields)
         if self._coming is not None:
-            _kill(self._coming.pid, signal.SIGKILL)
+            kill(self._coming.pid, signal.SIGKILL)
         self._signal_workers(signal.SIGTERM)
         patience = self._options.drain_delay + self._options.grace if is_serving else 0.0
         for worker in self._workers:
             self._watch.after(patience + _KILL_AFTER, lambda w=worker: self._kill_slow(w))  # type: ignore[misc]
 
-    def _kill_slow(self, worker: _Worker) -> None:
+    def _kill_slow(self, worker: WorkerProcess) -> None:
         if worker in self._workers:
             fields = {"worker": worker.number, "pid": worker.pid}
             log_fields(logging.ERROR, "worker does not stop, killing it", fields)
-            _kill(worker.pid, signal.SIGKILL)
+            kill(worker.pid, signal.SIGKILL)
 
     def _signal_workers(self, number: signal.Signals) -> None:
         for worker in self._workers:
-            _kill(worker.pid, number)
+            kill(worker.pid, number)
 
     def _bury(self, pid: int, status: int) -> None:
         for zygote in (self._current, self._coming):
@@ -365,20 +363,13 @@ class Supervisor:
             if worker.pid == pid:
                 self._lose_worker(worker, status)
 
-    def _hear_all(self, worker: _Worker) -> None:
+    def _hear_all(self, worker: WorkerProcess) -> None:
         self._watch.drain(
             worker.channel, lambda message: self._hear_worker(worker, message), _nothing
         )
 
     def _tell_death(self, what: str, status: int, **fields: object) -> None:
         log_fields(logging.ERROR, what, fields | {"cause": cause_of(status)})
-
-
-def _kill(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process, unless it is not known yet."""
-    if pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _nothing() -> None:

@@ -1,0 +1,46 @@
+"""The processes of a server, as its supervisor knows them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+from .board import Row
+from .channel import Channel
+
+
+@dataclass(eq=False, slots=True)
+class ZygoteProcess:
+    """The process that has the models of one generation."""
+
+    pid: int
+    channel: Channel
+    began: float
+    locks: dict[str, Any] = field(default_factory=dict)  # their stamps when it loaded
+    is_loaded: bool = False
+    is_alive: bool = True
+    has_served: bool = False  # one of its workers has been ready
+
+
+@dataclass(eq=False, slots=True)
+class WorkerProcess:
+    """A process that serves, or will."""
+
+    number: int
+    zygote: ZygoteProcess
+    row: Row
+    channel: Channel
+    asked_at: float
+    pid: int = 0  # not known yet
+    ready_at: float = 0.0
+    is_leaving: bool = False
+
+
+def kill(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, unless it is not known yet."""
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
