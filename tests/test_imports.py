@@ -6,8 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+
+from loadonce import lock_directory
 
 WEB = ["fastapi", "starlette"]
 MODELS = ["joblib", "lightgbm", "numpy", "onnxruntime", "pandas", "pyarrow", "scipy", "skops"]
@@ -23,6 +26,44 @@ def imported_by(code: str) -> set[str]:
     command = [sys.executable, "-W", "error", "-c", f"{code}\n{tell}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return set(names)
+
+
+SERVED = """
+import asyncio, json, os, signal, sys
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from loadonce import Model, Registry, artifact
+from loadonce.http import install
+
+class Models(Registry):
+    factors: Model[object] = artifact("factors.json")
+
+models = Models(root="models")
+
+@asynccontextmanager
+async def lifespan(app):
+    async with models.running(app):
+        EXTRA
+        asyncio.get_running_loop().call_later(0, os.kill, os.getpid(), signal.SIGTERM)
+        yield
+        print(json.dumps(sorted({m.partition(".")[0] for m in sys.modules})))
+
+app = FastAPI(lifespan=lifespan)
+install(app, models)
+"""
+
+
+def imported_by_serving(directory: Path, extra: str = "pass") -> set[str]:
+    """The top-level modules of `loadonce serve` with one JSON model, once it is ready."""
+    (directory / "models").mkdir()
+    (directory / "models/factors.json").write_text("{}")
+    lock_directory(directory / "models")
+    (directory / "served.py").write_text(SERVED.replace("EXTRA", extra))
+    command = [sys.executable, "-W", "error", "-c", "from loadonce.cli import main; main()"]
+    command += ["serve", "served:app", "--port", "0", "--drain-delay", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=directory)
     names: list[str] = json.loads(done.stdout.splitlines()[-1])
     return set(names)
 
@@ -53,6 +94,19 @@ def test_declaring_a_registry_imports_nothing_heavy() -> None:
 def test_the_web_rooms_import_no_models_library(room: str) -> None:
     """They need FastAPI, nothing else."""
     assert heavy(imported_by(f"import {room}"), MODELS) == []
+
+
+def test_serving_imports_what_serving_needs(tmp_path: Path) -> None:
+    """The web server and typer; no other format's library, no terminal toolkit."""
+    names = imported_by_serving(tmp_path)
+    budget = [*MODELS, "httpx", "httpx2", "prometheus_client", "pydantic_settings", "rich"]
+    assert heavy(names, budget) == []
+    assert {"uvicorn", "typer"} <= names
+
+
+def test_the_budget_notices_what_serving_imports(tmp_path: Path) -> None:
+    """The control: what comes with the last step of the start is seen too."""
+    assert heavy(imported_by_serving(tmp_path, "import numpy"), MODELS) == ["numpy"]
 
 
 def test_the_budget_notices_what_is_imported() -> None:

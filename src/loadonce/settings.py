@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import os
+from typing import Literal, Self
 
-from pydantic import AliasChoices, ByteSize, Field, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BaseModel, ByteSize, ConfigDict, Field, PositiveInt
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What an operator may set without touching code; read when a registry starts.
 
     Attributes:
@@ -26,7 +26,7 @@ class Settings(BaseSettings):
             own `WEB_CONCURRENCY` counts where this is not set.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LOADONCE_", extra="ignore")
+    model_config = ConfigDict(frozen=True, alias_generator=lambda name: f"LOADONCE_{name.upper()}")
 
     development: bool = False
     allow_version_mismatch: bool = False
@@ -36,3 +36,8 @@ class Settings(BaseSettings):
     workers: PositiveInt = Field(
         default=1, validation_alias=AliasChoices("LOADONCE_WORKERS", "WEB_CONCURRENCY")
     )
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment as it is now. Raises pydantic's ValidationError."""
+        return cls.model_validate({name.upper(): value for name, value in os.environ.items()})

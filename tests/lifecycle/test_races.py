@@ -22,7 +22,7 @@ from loadonce import (
     artifact,
     resource,
 )
-from loadonce.lifecycle import manager as manager_module
+from loadonce.lifecycle import freezing as freezing_module
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +83,7 @@ async def test_a_start_cancelled_in_its_last_step_closes_what_it_opened(
         begun.set()
         release.wait(10)
 
-    monkeypatch.setattr(manager_module, "_freeze", freeze)
+    monkeypatch.setattr(freezing_module, "_settle", freeze)
 
     class One(Registry):
         a: Model[str] = artifact("a.bin", loader=text, close=closing)

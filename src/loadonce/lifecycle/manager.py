@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from loadonce.observe.events import Events, ModelEvent
 from loadonce.settings import Settings
 
 from .building import Builder, Lanes
+from .freezing import Freezer
 from .policy import back_off
 from .retiring import unload
 from .slot import Slot
@@ -73,7 +73,7 @@ class Manager:
         self._waiting_reloads: dict[Slot[Any], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._freezing: asyncio.Future[None] | None = None
+        self._freezer = Freezer(is_wanted=settings.freeze)
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -86,12 +86,13 @@ class Manager:
         for slot in self._slots:
             slot.begin(self)
             self._announce(slot, "declared")
+        self._freezer.begin()
         try:
             await self._load_for_startup()
             for slot in self._slots:
                 if slot.declaration.when == "background" and not slot.is_overridden:
                     self._attempt(slot)
-            await self._freeze()
+            await self._freezer.settle()
         except BaseException:
             await asyncio.shield(self._spawn(self.stop()))
             raise
@@ -153,8 +154,7 @@ class Manager:
             return  # told, and kept in the slot
         if slot.current is None:
             self._publish(slot, version)
-            if self._freezing is not None:
-                gc.freeze()  # loaded after the start: keep it out of later collections too
+            self._freezer.add()
         else:  # a reload was faster, and its bytes may be newer
             await asyncio.shield(self._start_retiring([(slot, version)]))
 
@@ -340,7 +340,7 @@ class Manager:
         for slot, version in reversed(entries):
             await self._unload(slot, version)
         if not self.is_stopping:
-            await self._freeze()  # what was frozen with the old versions may go now
+            await self._freezer.renew()
 
     async def _unload(self, slot: Slot[Any], version: Version[Any]) -> None:
         self._opened = [entry for entry in self._opened if entry[1] is not version]
@@ -366,16 +366,9 @@ class Manager:
             await self._unload(slot, version)
         for slot in self._slots:
             await slot.end()
-        if self._freezing is not None:
-            await asyncio.wait([self._freezing])
-            gc.unfreeze()
+        await self._freezer.end()
 
     # -- helpers -------------------------------------------------------------------------------
-
-    async def _freeze(self) -> None:
-        if self._settings.freeze:
-            self._freezing = self.loop.run_in_executor(None, _freeze)
-            await asyncio.shield(self._freezing)
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         task = self.loop.create_task(coroutine)
@@ -390,10 +383,3 @@ class Manager:
 
     def _announce(self, slot: Slot[Any], what: str, error: str = "", *, version: str = "") -> None:
         self._events.publish(ModelEvent(slot.name, what, version=version, error=error))
-
-
-def _freeze() -> None:
-    """Let go what is garbage, then keep what is left out of all later collections."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()

@@ -162,8 +162,8 @@ class Registry:
         from .inheriting import preload
 
         slots = [model.slot for model in self]
-        with _bars(self.events, Settings()):
-            await preload(slots, self.root, Settings(), self.events)
+        with _bars(self.events, Settings.read()):
+            await preload(slots, self.root, Settings.read(), self.events)
 
     def loaded(self) -> Loaded[Self]:
         """The registry, running, outside FastAPI: `with models.loaded() as m: m.x.run(f)` in a
@@ -230,7 +230,7 @@ class Registry:
 
         from .manager import Manager
 
-        settings = Settings()
+        settings = Settings.read()
         slots = [model.slot for model in self]
         self._is_draining = False
         manager = Manager(slots, self.root, settings, self.events)

@@ -13,6 +13,7 @@ from loadonce.artifacts import LockFile, Source
 from loadonce.errors import ModelError
 
 from .building import Builder, artifact_of, insufficient_memory
+from .declaration import ArtifactOrigin
 from .locking import locked_bytes, read_lock, resolve_root
 from .slot import Slot
 
@@ -52,7 +53,8 @@ class Verifier:
 
     async def verify_all(self, slots: Sequence[Slot[Any]]) -> dict[Slot[Any], Source]:
         """The verified bytes of those that are well; the others are told to `on_failure`."""
-        locked = await self._each(slots, self._lock_of)
+        known: dict[Path, LockFile] = {}  # each lock file is read once
+        locked = await self._each(slots, lambda slot: self._lock_of(slot, known))
         for slot in self._refuse([(slot, each.size) for slot, each in locked.items()]):
             del locked[slot]
         sources = await self._each(list(locked), lambda slot: self._read(slot, locked[slot]))
@@ -67,19 +69,26 @@ class Verifier:
             ArtifactError: it is not what the lock names.
             InsufficientMemoryError: reading it would not fit.
         """
-        locked = await self._lock_of(slot)
+        locked = await self._lock_of(slot, {})
         if refusal := self._builder.memory_refusal([(slot.name, locked.size)]):
             raise insufficient_memory(slot.name, refusal)
         return await self._read(slot, locked)
 
-    async def _lock_of(self, slot: Slot[Any]) -> _Locked:
+    async def _lock_of(self, slot: Slot[Any], known: dict[Path, LockFile]) -> _Locked:
         origin = artifact_of(slot)
         root = self._root if origin.root is None else resolve_root(origin.root)
         async with self._lock_reading:
-            lock = await asyncio.to_thread(
+            lock = await self._lock_file(root, origin, known)
+        return _Locked(root, lock, locked_bytes(origin, lock))
+
+    async def _lock_file(
+        self, root: Path, origin: ArtifactOrigin, known: dict[Path, LockFile]
+    ) -> LockFile:
+        if root not in known or self._is_development:
+            known[root] = await asyncio.to_thread(
                 read_lock, root, origin, is_development=self._is_development
             )
-        return _Locked(root, lock, locked_bytes(origin, lock))
+        return known[root]
 
     async def _read(self, slot: Slot[Any], locked: _Locked) -> Source:
         return await self._builder.verify(slot, locked.root, locked.lock)

@@ -1,4 +1,4 @@
-"""Keep the garbage collector out of the way while a pickle makes millions of objects."""
+"""Keep the garbage collector out of the way while a start, or a pickle, makes many objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gc
 import threading
 from collections.abc import Iterator
 
-_MANY_OBJECTS = 100_000
+_MANY_OBJECTS = 20_000
 
 _lock = threading.Lock()
 _pauses = 0

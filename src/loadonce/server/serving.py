@@ -8,10 +8,12 @@ import sys
 import time
 from contextlib import ExitStack
 
+from loadonce.loaders.collection import paused
+
 from .ending import guarded
 from .importing import import_app
 from .listening import listening
-from .logs import StartLines, configure_logging
+from .logs import configure_logging
 from .options import ServeOptions
 from .process import AppProcess, loaded_models
 from .telling import check_certificates, tell_ready
@@ -53,8 +55,16 @@ def serve(
         from .supervisor import supervise
 
         return supervise(options, lines, began)
-    process = AppProcess(options, lambda url: _ready(url, lines, began))
-    return guarded(options, process.stopping, lambda: _open_and_run(options, process, listener))
+    with ExitStack() as starting:
+        starting.enter_context(paused())
+
+        def ready(url: str) -> None:
+            starting.close()
+            lines.started()
+            tell_ready(url, began, loaded_models())
+
+        process = AppProcess(options, ready)
+        return guarded(options, process.stopping, lambda: _open_and_run(options, process, listener))
 
 
 def _open_and_run(
@@ -67,8 +77,3 @@ def _open_and_run(
         check_certificates(options)
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
         return process.run(app, listener, is_last=is_last)
-
-
-def _ready(url: str, lines: StartLines, began: float) -> None:
-    lines.started()
-    tell_ready(url, began, loaded_models())
