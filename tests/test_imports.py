@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from loadonce import lock_directory
@@ -107,6 +109,22 @@ def test_serving_imports_what_serving_needs(tmp_path: Path) -> None:
 def test_the_budget_notices_what_serving_imports(tmp_path: Path) -> None:
     """The control: what comes with the last step of the start is seen too."""
     assert heavy(imported_by_serving(tmp_path, "import numpy"), MODELS) == ["numpy"]
+
+
+def test_a_small_table_is_read_without_the_library_of_computations(tmp_path: Path) -> None:
+    """pyarrow.compute, which takes as long to import as all the rest of pyarrow."""
+    pq.write_table(pa.table({"name": ["a", "b", "a"]}), tmp_path / "t.parquet")
+    lock_directory(tmp_path)
+    code = (
+        "import sys\n"
+        "from loadonce import *\n"
+        "class Models(Registry):\n"
+        "    t: Model[object] = table('t.parquet')\n"
+        f"with Models(root={str(tmp_path)!r}).loaded() as models:\n"
+        "    assert models.t.run(len) == 3\n"
+        "print('pyarrow.compute' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
 
 
 def test_the_budget_notices_what_is_imported() -> None:

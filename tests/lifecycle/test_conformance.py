@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from loadonce import Classifier, Golden, Regressor
+from loadonce import Classifier, Golden, Model, Registry, Regressor, artifact
 from loadonce.lifecycle.conformance import golden_mismatch, missing_from, name_of_type
 
 
@@ -55,6 +55,27 @@ def test_what_does_not(declared: object, value: object, lack: str) -> None:
 def test_names_of_types() -> None:
     assert name_of_type(Classifier) == "Classifier"
     assert name_of_type(Mapping[str, Classifier]) == "Mapping"
+
+
+class Base(Registry):
+    a: Model[dict[str, int]] = artifact("a.json")
+    unknown: Model[known_to_checkers.Thing] = artifact("b.json")  # type: ignore[name-defined]  # noqa: F821
+
+
+class Derived(Base):
+    c: Model[list[int]] = artifact("c.json")
+    plain = artifact("d.json")  # type: ignore[var-annotated]
+
+
+def test_the_declared_type_is_that_of_the_annotation_where_it_can_be_told() -> None:
+    """One name that only checkers know leaves the others' types as they are."""
+    models = Derived()
+    assert {model.name: model.slot.declared_type() for model in models} == {
+        "a": dict[str, int],
+        "unknown": object,
+        "c": list[int],
+        "plain": object,
+    }
 
 
 class Answers:

@@ -359,6 +359,8 @@ async def test_no_patience_with_leases_is_no_impatience_with_closing(locked: Loc
 async def test_a_resource_whose_closing_hangs_is_cancelled(
     locked: Locked, caplog: pytest.LogCaptureFixture
 ) -> None:
+    is_open = threading.Event()
+
     async def make_pool() -> AsyncIterator[str]:
         yield "pool"
         try:
@@ -366,11 +368,17 @@ async def test_a_resource_whose_closing_hangs_is_cancelled(
         finally:
             log.append("cancelled")
 
+    def load(source: Source) -> str:
+        is_open.wait(10)
+        return text(source)
+
     class Two(Registry):
-        a: Model[str] = artifact("a.bin", loader=text, close=closing)
+        a: Model[str] = artifact("a.bin", loader=load, close=closing)
         pool: Model[str] = resource(make_pool, drain_timeout=0.05)
 
-    async with Two(root=locked(a="A")).running():
+    models = Two(root=locked(a="A"))
+    models.events.subscribe(lambda event: is_open.set() if event.what == "ready" else None)
+    async with models.running():
         pass
     assert log == ["close A", "cancelled"]  # the pool was open first
     assert "closing raised" in caplog.text

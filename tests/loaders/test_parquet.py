@@ -65,6 +65,18 @@ def test_a_table_comes_back_as_pyarrow_itself_reads_it(shelf: Any, options: Any)
     assert loaded.equals(expected)
 
 
+def test_a_table_of_many_long_texts_comes_back_too(shelf: Any) -> None:
+    """It might be large as far as a first look tells, and is measured text by text."""
+    texts = [f"{number:01000}" for number in range(1000)]
+    table = pa.table({"s": texts, "d": pa.array(texts).dictionary_encode(), "n": range(1000)})
+    content = parquet(table)
+    shelf.put("t.parquet", content)
+    assert shelf.load("t.parquet").equals(pq.read_table(io.BytesIO(content)))
+    shelf.load("t.parquet", max_bytes=3 * 10**6)
+    with pytest.raises(InsufficientMemoryError):
+        shelf.load("t.parquet", max_bytes=10**6)
+
+
 def test_columns_can_be_chosen(shelf: Any) -> None:
     shelf.put("t.parquet", parquet(TABLE))
     loaded = shelf.load("t.parquet", columns=["s", "n"])

@@ -64,6 +64,13 @@ def test_version_1_groups_count_too(tmp_path: Path) -> None:
     assert available_bytes(proc, groups) is None
 
 
+def test_a_group_that_hides_its_use_is_left_out(proc: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "cgroup/app.slice/me"
+    directory.mkdir(parents=True)
+    (directory / "memory.max").write_text(str(MIB))
+    assert available_bytes(proc, tmp_path / "cgroup") == 100 * MIB
+
+
 def test_nothing_known_is_none(tmp_path: Path) -> None:
     assert available_bytes(tmp_path, tmp_path) is None
 

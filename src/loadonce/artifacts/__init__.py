@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from loadonce.artifacts.entry import LOCK_NAME, Golden, LockEntry
-from loadonce.artifacts.libraries import check_libraries, installed_versions
+from loadonce.artifacts.libraries import (
+    check_libraries,
+    installed_version,
+    installed_versions,
+)
 from loadonce.artifacts.lock import LockFile
 from loadonce.artifacts.reading import measure, read_verified, walk_files
 from loadonce.artifacts.source import Source
@@ -16,6 +20,7 @@ __all__ = [
     "LockFile",
     "Source",
     "check_libraries",
+    "installed_version",
     "installed_versions",
     "measure",
     "read_verified",

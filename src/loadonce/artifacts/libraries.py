@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 
 from loadonce.artifacts.entry import LockEntry
@@ -33,7 +33,12 @@ def installed_versions(libraries: Iterable[str]) -> dict[str, str]:
     return {library: version for library, version in found.items() if version is not None}
 
 
-def check_libraries(entry: LockEntry, *, allow_other_versions: bool = False) -> list[str]:
+def check_libraries(
+    entry: LockEntry,
+    *,
+    allow_other_versions: bool = False,
+    installed_version: Callable[[str], str | None] = installed_version,
+) -> list[str]:
     """Compare the versions in a lock entry with the installed ones; imports nothing.
 
     Another patch gives a warning. Another major or minor, or a library that is missing, raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -93,13 +94,16 @@ def _walk(root: Path, path: str, depth: int) -> list[str]:
 
 
 def _read_one(root: Path, entry: LockEntry) -> Source:
+    started = time.monotonic()
     buffer = _read_bytes(root, entry.path, entry)
     digest = _digest(buffer.view)
     if len(buffer.view) != entry.size or digest != entry.sha256:
         found = _describe(digest, len(buffer.view))
         buffer.close()
         raise _corrupt(entry, found)
-    return Source(entry, buffer)
+    source = Source(entry, buffer)
+    source.read_seconds = time.monotonic() - started
+    return source
 
 
 def _read_several(root: Path, path: str, names: Mapping[str, str], lock: LockFile) -> Source:

@@ -22,6 +22,11 @@ class Source(os.PathLike[str]):
     and the path that `os.fspath` gives, for libraries that insist on one. For several files the
     path is that of a private directory. Close it when the object is loaded; what still looks into
     `data` keeps the memory alive.
+
+    Attributes:
+        entry: what the lock file says of it.
+        files: several files by name; empty for one.
+        read_seconds: how long reading and hashing took.
     """
 
     def __init__(
@@ -32,6 +37,7 @@ class Source(os.PathLike[str]):
     ) -> None:
         self.entry = entry
         self.files: Mapping[str, Source] = MappingProxyType(dict(files or {}))
+        self.read_seconds: float = sum(file.read_seconds for file in self.files.values())
         self._buffer = buffer
         self._directory = ""
 

@@ -6,10 +6,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,15 +18,20 @@ from .parameters import AppDir, Factory, Json, Target
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from loadonce.errors import LoadOnceError
     from loadonce.lifecycle.model import ModelStatus
-    from loadonce.lifecycle.registry import Registry
 
 _COLOURS = {"ready": "green", "failed": "red"}
 
 
 def inspect(
-    target: Target, factory: Factory = False, app_dir: AppDir = Path("."), as_json: Json = False
+    target: Target,
+    factory: Factory = False,
+    app_dir: AppDir = Path("."),
+    startup: Annotated[
+        bool,
+        typer.Option("--startup", help="Show instead where the time of a start goes, as bars."),
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Load an app's models, without serving it, and show what they are.
 
@@ -35,45 +39,51 @@ def inspect(
     versions of the libraries it was made with. Models for the first use stay as they are. Ends
     with 1 if a required model does not load.
 
-    Example:
+    With --startup, the app is started in processes of their own: what its imports take, package by
+    package, and what each model takes to be read, loaded and tried out.
+
+    Examples:
 
       loadonce inspect main:app
-    """
 
+      loadonce inspect main:app --startup
+    """
+    if startup:
+        _show_startup(target, app_dir, is_factory=factory, as_json=as_json)
+    else:
+        _show_models(target, app_dir, is_factory=factory, as_json=as_json)
+
+
+def _show_startup(target: str, app_dir: Path, *, is_factory: bool, as_json: bool) -> None:
+    from loadonce.errors import ConfigurationError
+
+    from .startup import measure_startup, show_startup
+
+    found = measure_startup(target, app_dir, is_factory=is_factory)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        show_startup(console(), found)
+    if found.rehearsal.error:
+        raise ConfigurationError(found.rehearsal.error)
+
+
+def _show_models(target: str, app_dir: Path, *, is_factory: bool, as_json: bool) -> None:
     from loadonce.lifecycle.registry import registries
     from loadonce.server import import_app
 
+    from .loading import load_all
+
     logging.getLogger("loadonce").setLevel(logging.CRITICAL)  # the table tells all
-    import_app(target, app_dir=app_dir, is_factory=factory)
+    import_app(target, app_dir=app_dir, is_factory=is_factory)
     known = sorted(registries(), key=lambda registry: type(registry).__name__)
-    rows, error = asyncio.run(_load(known))
+    loaded = asyncio.run(load_all(known))
     if as_json:
-        typer.echo(json.dumps([_as_json(row) for row in rows], indent=2))
+        typer.echo(json.dumps([_as_json(row) for row in loaded.rows], indent=2))
     else:
-        _show(console(), rows)
-    if error is not None:
-        raise error
-
-
-async def _load(
-    registries: Sequence[Registry],
-) -> tuple[list[ModelStatus], LoadOnceError | None]:
-    """Every model's status once all are loaded that load by themselves; why that stopped."""
-    from loadonce.errors import LoadOnceError
-
-    rows: list[ModelStatus] = []
-    error: LoadOnceError | None = None
-    async with AsyncExitStack() as stack:
-        for registry in registries:
-            try:
-                await stack.enter_async_context(registry.running())
-            except LoadOnceError as failure:
-                error = failure
-            else:
-                attempts = [model.slot.attempt for model in registry]
-                await asyncio.gather(*(attempt for attempt in attempts if attempt is not None))
-            rows += registry.status()
-    return rows, error
+        _show(console(), loaded.rows)
+    if loaded.error is not None:
+        raise loaded.error
 
 
 def _as_json(row: ModelStatus) -> dict[str, object]:

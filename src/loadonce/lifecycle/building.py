@@ -8,10 +8,18 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from loadonce.artifacts import Golden, LockFile, Source, check_libraries, read_verified
+from loadonce.artifacts import (
+    Golden,
+    LockFile,
+    Source,
+    check_libraries,
+    installed_version,
+    read_verified,
+)
 from loadonce.errors import (
     GoldenMismatchError,
     InsufficientMemoryError,
@@ -36,6 +44,8 @@ from .version import State, Version
 
 logger = logging.getLogger("loadonce")
 
+_LARGE_BYTES = 2**20  # giving back more takes longer than asking a thread to
+
 _Examples = list[tuple[Golden, Any]]
 
 
@@ -49,9 +59,9 @@ class Lanes:
         default_factory=lambda: asyncio.Semaphore(max(2, os.cpu_count() or 1))
     )
 
-    def of(self, origin: ArtifactOrigin) -> asyncio.Semaphore:
+    def of(self, plan: LoadPlan) -> asyncio.Semaphore:
         """The lane for this artifact."""
-        return self.holding if LoadPlan.of(origin).holds_gil else self.releasing
+        return self.holding if plan.holds_gil else self.releasing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,9 @@ class Builder:
     allow_version_mismatch: bool = False
     memory_limit: int | None = None
     is_before_fork: bool = False
+    installed_version: Callable[[str], str | None] = field(
+        default_factory=lambda: cache(installed_version)
+    )
 
     def memory_refusal(self, needs: Sequence[tuple[str, int]]) -> str:
         """Why these loads (name, bytes) cannot happen together; "" if they can."""
@@ -75,12 +88,13 @@ class Builder:
         available = min((figure for figure in known if figure is not None), default=None)
         return memory_refusal(needs, available)
 
-    def estimates(self, sources: Mapping[Slot[Any], Source]) -> list[tuple[Slot[Any], int]]:
+    async def estimates(self, sources: Mapping[Slot[Any], Source]) -> list[tuple[Slot[Any], int]]:
         """About how many bytes each object will take, besides the bytes that were read."""
-        return [
-            (slot, LoadPlan.of(artifact_of(slot)).memory_estimate(source))
-            for slot, source in sources.items()
-        ]
+        plans = [(slot, LoadPlan.of(artifact_of(slot)), source) for slot, source in sources.items()]
+        return await run_in_thread(
+            lambda: [(slot, plan.memory_estimate(source)) for slot, plan, source in plans],
+            "estimate",
+        )
 
     async def verify(self, slot: Slot[Any], root: Path, lock: LockFile) -> Source:
         """Read the slot's artifact once and check it against the lock.
@@ -108,26 +122,23 @@ class Builder:
         Raises:
             LoadError: any step failed; the version is FAILED.
         """
-        origin = artifact_of(slot)
         version.label, version.sha256 = source.version, source.sha256
-        version.bytes_on_disk = source.size
+        version.bytes_on_disk, version.read_seconds = source.size, source.read_seconds
         version.libraries = _libraries(source)
         try:
             with _translated(slot):
-                async with self.lanes.of(origin):
-                    needed = LoadPlan.of(origin).memory_estimate(source)
-                    if refusal := self.memory_refusal([(slot.name, needed)]):
-                        raise insufficient_memory(slot.name, refusal)
+                plan = LoadPlan.of(artifact_of(slot))
+                async with self.lanes.of(plan):
                     started = time.monotonic()  # waiting for the lane is no load time
-                    value = await self._load_in_lane(slot, version, origin, source)
+                    value = await self._load_in_lane(slot, version, plan, source)
                 try:
                     version.examples = _locked_examples(value, source)
-                    await self._check(slot, value, version.examples)
+                    await self._check(slot, version, value)
                 except BaseException:
                     await asyncio.shield(_let_go_of_rejected(slot, [value]))
                     raise
         finally:
-            await run_in_thread(source.close, f"close-{slot.name}")
+            await _close(slot, source)
         version.close = lambda: _let_go(slot, version.take())
         version.load_seconds = time.monotonic() - started
         version.publish(value)
@@ -141,7 +152,7 @@ class Builder:
         with _translated(slot):
             try:
                 async with _limit(slot):
-                    await self._try_out(slot, version.value, version.examples)
+                    await self._try_out(slot, version, version.value)
             except BaseException:
                 await asyncio.shield(_let_go_of_rejected(slot, version.take()))
                 raise
@@ -164,7 +175,7 @@ class Builder:
                 value = await hosted.open()
             version.bytes_in_memory = max(0, resident_bytes() - before)
             try:
-                await self._check(slot, value, [])
+                await self._check(slot, version, value)
             except BaseException:
                 await asyncio.shield(hosted.close())
                 raise
@@ -178,21 +189,27 @@ class Builder:
     def _check_libraries(self, slot: Slot[Any], source: Source) -> None:
         allow = self.allow_version_mismatch
         for part in source.files.values() or (source,):
-            for warning in check_libraries(part.entry, allow_other_versions=allow):
+            for warning in check_libraries(
+                part.entry, allow_other_versions=allow, installed_version=self.installed_version
+            ):
                 logger.warning("model '%s': %s", slot.name, warning)
 
     async def _load_in_lane(
-        self, slot: Slot[Any], version: Version[Any], origin: ArtifactOrigin, source: Source
+        self, slot: Slot[Any], version: Version[Any], plan: LoadPlan, source: Source
     ) -> object:
         version.move(State.LOADING)
         self._announce(slot, "loading", version)
         before = resident_bytes()
         async with _limit(slot):
-            value = await LoadPlan.of(origin).load(slot.name, source)
+            value = await plan.load(slot.name, source, lambda needed: self._admit(slot, needed))
         version.bytes_in_memory = max(0, resident_bytes() - before)
         return value
 
-    async def _check(self, slot: Slot[Any], value: Any, examples: _Examples) -> None:
+    def _admit(self, slot: Slot[Any], needed: int) -> None:
+        if refusal := self.memory_refusal([(slot.name, needed)]):
+            raise insufficient_memory(slot.name, refusal)
+
+    async def _check(self, slot: Slot[Any], version: Version[Any], value: Any) -> None:
         declared = slot.declared_type()
         if lack := missing_from(declared, value):
             raise WrongTypeError(
@@ -204,14 +221,16 @@ class Builder:
             )
         if not self.is_before_fork:
             async with _limit(slot):
-                await self._try_out(slot, value, examples)
+                await self._try_out(slot, version, value)
 
-    async def _try_out(self, slot: Slot[Any], value: Any, examples: _Examples) -> None:
+    async def _try_out(self, slot: Slot[Any], version: Version[Any], value: Any) -> None:
+        started = time.monotonic()
         self._announce(slot, "warming")
         await _warm_up(slot, value)
-        for example, subject in examples:
+        for example, subject in version.examples:
             await _check_golden(slot, subject, example)
         await _check_golden(slot, value, slot.declaration.golden)
+        version.warmup_seconds = time.monotonic() - started
 
     def _announce(self, slot: Slot[Any], what: str, version: Version[Any] | None = None) -> None:
         size = version.bytes_on_disk if version else 0
@@ -256,6 +275,13 @@ def _locked_examples(value: Any, source: Source) -> _Examples:
     else:
         found = [(source.entry.golden, value)]
     return [(golden, subject) for golden, subject in found if golden is not None]
+
+
+async def _close(slot: Slot[Any], source: Source) -> None:
+    if source.files or source.size > _LARGE_BYTES:
+        await run_in_thread(source.close, f"close-{slot.name}")
+    else:
+        source.close()
 
 
 def _libraries(source: Source) -> dict[str, str]:

@@ -66,13 +66,21 @@ class LoadPlan:
             loader.memory_estimate(_part(source, name)) for name, loader in self.loaders.items()
         )
 
-    async def load(self, model: str, source: Source) -> object:
-        """Run the loaders (or the user's function) on verified bytes."""
-        if callable(self.origin.loader):
-            return await call(f"load-{model}", self.origin.loader, source)
-        return await run_in_thread(lambda: self._read(source), f"load-{model}")
+    async def load(self, model: str, source: Source, admit: Callable[[int], None]) -> object:
+        """Run the loaders (or the user's function) on verified bytes.
 
-    def _read(self, source: Source) -> object:
+        Args:
+            model: the model's name.
+            source: the bytes.
+            admit: told the memory estimate before anything is loaded; raises to refuse.
+        """
+        if callable(self.origin.loader):
+            admit(self.memory_estimate(source))
+            return await call(f"load-{model}", self.origin.loader, source)
+        return await run_in_thread(lambda: self._read(source, admit), f"load-{model}")
+
+    def _read(self, source: Source, admit: Callable[[int], None]) -> object:
+        admit(self.memory_estimate(source))  # in the thread, for it may import the format's library
         options = self.origin.options
         read = {
             name: loader.load(_part(source, name), **options)

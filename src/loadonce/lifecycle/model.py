@@ -27,7 +27,8 @@ class ModelStatus:
 
     `bytes_in_memory` is what the resident memory grew by while it loaded: a good estimate where
     loads run one at a time, a rough one otherwise. `error` is the newest attempt's, also while an
-    older version serves.
+    older version serves. `load_seconds` is the whole load once the bytes were read and hashed
+    (`read_seconds`), trying it out (`warmup_seconds`) included.
     """
 
     name: str
@@ -39,7 +40,9 @@ class ModelStatus:
     version: str
     sha256: str
     error: str
+    read_seconds: float
     load_seconds: float
+    warmup_seconds: float
     bytes_on_disk: int
     bytes_in_memory: int
     libraries: dict[str, str]
@@ -183,7 +186,9 @@ class Model(Generic[T]):
             version=shown.label if shown else "",
             sha256=shown.sha256 if shown else "",
             error=str(slot.error) if slot.error else "",
+            read_seconds=shown.read_seconds if shown else 0.0,
             load_seconds=shown.load_seconds if shown else 0.0,
+            warmup_seconds=shown.warmup_seconds if shown else 0.0,
             bytes_on_disk=shown.bytes_on_disk if shown else 0,
             bytes_in_memory=shown.bytes_in_memory if shown else 0,
             libraries=dict(shown.libraries) if shown else {},

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints
 
 from loadonce.errors import FailedError, LoadOnceError, NotReadyError, NotRunningError
@@ -100,11 +103,11 @@ class Slot(Generic[T]):
         """The `T` of `name: Model[T]` in the registry's class; `object` where it cannot be told
         (no annotation, or a name that exists for type checkers only)."""
         try:
-            hints = get_type_hints(self._registry)
+            hint = _annotation(self._registry, self.name)
         except Exception:
-            logger.debug("the annotations of %s cannot be evaluated", self.registry_name)
+            logger.debug("the annotation of %r cannot be evaluated", self)
             return object
-        arguments = get_args(hints.get(self.name))
+        arguments = get_args(hint)
         return arguments[0] if arguments else object
 
     def model_state(self) -> ModelState:
@@ -208,3 +211,17 @@ class Slot(Generic[T]):
         """A slow stub is not to run on the loop because the quick one before it did."""
         if self.engine is not None:
             self.engine.forget_costs()
+
+
+def _annotation(registry: type, name: str) -> object:
+    """The one annotation, evaluated where it stands: the others may be many, or for checkers only.
+
+    Raises whatever evaluating it raises.
+    """
+    for holder in registry.__mro__:
+        annotations = inspect.get_annotations(holder)
+        if name in annotations:
+            only = SimpleNamespace(__annotations__={name: annotations[name]})
+            names = vars(sys.modules[holder.__module__])
+            return get_type_hints(only, names, dict(vars(holder)))[name]
+    return None

@@ -58,7 +58,8 @@ class Verifier:
         for slot in self._refuse([(slot, each.size) for slot, each in locked.items()]):
             del locked[slot]
         sources = await self._each(list(locked), lambda slot: self._read(slot, locked[slot]))
-        for slot in self._refuse(self._builder.estimates(sources)):
+        required = {slot: each for slot, each in sources.items() if slot.declaration.required}
+        for slot in self._refuse(await self._builder.estimates(required)):
             sources.pop(slot).close()
         return sources
 

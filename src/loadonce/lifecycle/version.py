@@ -60,7 +60,7 @@ class Version(Generic[T]):
         self.leases = 0
         self.error: LoadOnceError | None = None
         self.is_inherited = False
-        self.load_seconds = 0.0
+        self.read_seconds = self.load_seconds = self.warmup_seconds = 0.0
         self.bytes_on_disk = 0
         self.bytes_in_memory = 0
         self.libraries: dict[str, str] = {}

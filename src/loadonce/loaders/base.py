@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -122,7 +123,7 @@ class Loader:
     def require_libraries(self, path: str) -> None:
         """Raise MissingExtraError if a module it needs is not installed. Imports none of them."""
         for module in self.modules:
-            if importlib.util.find_spec(module) is None:
+            if sys.modules.get(module) is None and importlib.util.find_spec(module) is None:
                 raise MissingExtraError(
                     "",
                     f"reading {self.name} files needs '{module}', which is not installed",

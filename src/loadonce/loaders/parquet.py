@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
 _OFFSET_BYTES = 4  # of a string, or an index into a dictionary
 _BATCH_ROWS = 65_536
+_SMALL_BYTES = 64 * 2**20
 
 
 def read(
@@ -56,6 +57,8 @@ def _read_bounded(source: Source, columns: list[str] | None, max_bytes: int) -> 
     wanted = schema.names if columns is None else columns
     _require_room(source, _declared_bytes(file.metadata, set(wanted)), max_bytes)
     texts = [name for name in wanted if _is_text(schema.field(name).type)]
+    if _is_small(_open(source, texts), wanted, min(max_bytes, _SMALL_BYTES)):
+        return _open(source).read(columns=wanted).select(wanted)
     file = _open(source, texts)  # a repeated string now comes once, with indices
     batches: list[pa.RecordBatch] = []
     total = 0
@@ -66,6 +69,25 @@ def _read_bounded(source: Source, columns: list[str] | None, max_bytes: int) -> 
     selected = pa.schema([schema.field(name) for name in wanted], schema.metadata)
     read_as = pa.schema([file.schema_arrow.field(name) for name in wanted], schema.metadata)
     return pa.Table.from_batches(batches, read_as).cast(selected)
+
+
+def _is_small(file: pq.ParquetFile, names: list[str], limit: int) -> bool:
+    """Whether the columns stay below `limit` even if each text were as long as all texts of its
+    batch together: without the exact figures, for which pyarrow.compute takes long to import."""
+    total = 0
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=names):
+        total += sum(_at_most(column) for column in batch.columns)
+        if total > limit:
+            return False
+    return True
+
+
+def _at_most(column: pa.Array) -> int:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        return len(column) * (int(column.dictionary.nbytes) + _OFFSET_BYTES)
+    return int(column.nbytes)
 
 
 def _open(source: Source, as_dictionaries: Sequence[str] = ()) -> pq.ParquetFile:

@@ -61,7 +61,8 @@ def find(declared: str | None, path: str) -> Loader:
 
 def find_any(declared: str | None, path: str) -> Loader | None:
     """Like `find`, but None for an unknown format, and without looking for the library."""
-    return next((loader for loader in _all(path) if _answers(loader, declared, path)), None)
+    ending = PurePosixPath(path).name.lstrip(".").lower()  # a hidden file's name is no suffix
+    return next((loader for loader in _all(path) if _answers(loader, declared, ending)), None)
 
 
 def _all(path: str) -> Iterator[Loader]:
@@ -70,10 +71,10 @@ def _all(path: str) -> Iterator[Loader]:
         yield _load(entry_point, path)
 
 
-def _answers(loader: Loader, declared: str | None, path: str) -> bool:
+def _answers(loader: Loader, declared: str | None, ending: str) -> bool:
     if declared is not None:
         return declared == loader.name or declared in loader.aliases
-    return "".join(PurePosixPath(path).suffixes).lower().endswith(loader.suffixes)
+    return ending.endswith(loader.suffixes)
 
 
 def _load(entry_point: metadata.EntryPoint, path: str) -> Loader:

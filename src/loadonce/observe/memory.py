@@ -73,8 +73,10 @@ def _group_available(directory: Path) -> int | None:
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         limit = _number(directory / limit_name)
+        if limit is None or limit > sys.maxsize // 2:
+            continue  # most groups: nothing else is read
         usage = _number(directory / usage_name)
-        if limit is not None and usage is not None and limit < sys.maxsize // 2:
+        if usage is not None:
             cache = 0
             for line in _lines(directory / "memory.stat"):
                 if line.startswith(cache_key + " "):

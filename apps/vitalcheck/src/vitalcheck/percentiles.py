@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -16,6 +15,8 @@ from .schemas import METRICS
 ALL: Final = "all"
 BANDS: Final = ((0, 30, "<30"), (30, 200, ">=30"))
 """Age bands: from (inclusive), to (exclusive), name."""
+
+_COLUMNS: Final = ("sex", "age_band", "metric", "percentile", "value", "days", "people")
 
 Group: TypeAlias = tuple[str, str]
 """Sex and age band; "all" for either."""
@@ -100,16 +101,18 @@ def read_days(table: pyarrow.Table) -> dict[Group, dict[str, Distribution]]:
 
     Raises ValueError where everyone together lacks a metric: then nothing could be compared.
     """
-    points: dict[tuple[Group, str], list[dict[str, Any]]] = {}
-    for row in sorted(table.to_pylist(), key=itemgetter("percentile")):
-        points.setdefault(((row["sex"], row["age_band"]), row["metric"]), []).append(row)
+    columns = {name: table[name].to_pylist() for name in _COLUMNS}
+    points: dict[tuple[Group, str], list[tuple[Any, ...]]] = {}
+    for sex, band, metric, *point in zip(*columns.values(), strict=True):
+        points.setdefault(((sex, band), metric), []).append(tuple(point))
     found: dict[Group, dict[str, Distribution]] = {}
     for (group, metric), rows in points.items():
+        levels, values, days, people = zip(*sorted(rows), strict=True)
         found.setdefault(group, {})[metric] = Distribution(
-            np.array([row["value"] for row in rows], dtype=np.float64),
-            np.array([row["percentile"] for row in rows], dtype=np.float64),
-            rows[0]["days"],
-            rows[0]["people"],
+            np.array(values, dtype=np.float64),
+            np.array(levels, dtype=np.float64),
+            days[0],
+            people[0],
         )
     if missing := set(METRICS) - set(found.get((ALL, ALL), ())):
         raise ValueError(f"no percentiles of everyone for {', '.join(sorted(missing))}")
