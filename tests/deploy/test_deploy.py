@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import typer.main
 
-from loadonce.cli.app import app
+from loadonce.cli.app import command_line
 from loadonce.http.probes import LIVE, READY, STARTED
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 def _flags() -> set[str]:
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(command_line())
     return {name for one in command.commands["serve"].params for name in one.opts}
 
 

@@ -47,9 +47,9 @@ def problem(words: list[str]) -> str:
             return _problem_of_typer(typer.main.get_command(bench), arguments)
         return "" if known else f"there is no {name}"
     if name == "loadonce":
-        from loadonce.cli.app import app
+        from loadonce.cli.app import command_line
 
-        return _problem_of_typer(typer.main.get_command(app), arguments)
+        return _problem_of_typer(typer.main.get_command(command_line()), arguments)
     if name == "vitalcheck":
         vitalcheck = importlib.import_module("vitalcheck.cli")
         return _problem_of_typer(typer.main.get_command(vitalcheck.app), arguments)

@@ -20,7 +20,7 @@ import loadonce.http
 import loadonce.loaders
 import loadonce.testing
 from loadonce.artifacts import locktext
-from loadonce.cli.app import app
+from loadonce.cli.app import command_line
 from loadonce.loaders.table import BUILT_IN
 from loadonce.settings import Settings
 
@@ -97,7 +97,7 @@ def test_every_error_is_documented_and_no_other() -> None:
 
 def test_every_setting_is_documented_and_no_other() -> None:
     variables = {f"LOADONCE_{name.upper()}" for name in Settings.model_fields}
-    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+    for command in typer.main.get_command(command_line()).commands.values():  # type: ignore[attr-defined]
         for parameter in command.params:
             found = parameter.envvar or ()
             variables |= {found} if isinstance(found, str) else set(found)
@@ -107,7 +107,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
 
 def test_every_command_and_flag_is_documented_and_no_other() -> None:
     page = read("cli.md")
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_line())
     sections = {
         part.split("`")[0]: part.split("`", 1)[1] for part in page.split("\n## `loadonce ")[1:]
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from loadonce.loaders.collection import paused
@@ -12,6 +13,8 @@ def main() -> None:
     # Here and not by the age of the process, which a script that ends in `exec` has too.
     began = time.monotonic()
     with paused():  # imports make many objects, and next to no garbage
-        from .app import app
+        from .app import COMMANDS, command_line
 
+        first = next((each for each in sys.argv[1:] if not each.startswith("-")), "")
+        app = command_line([first] if first in COMMANDS else COMMANDS)
     app(prog_name="loadonce", obj=began)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +13,7 @@ from typer.core import TyperGroup
 
 from loadonce.errors import LoadOnceError
 
-from . import check, convert, dev, inspect, lock, serve
+COMMANDS = ("serve", "dev", "check", "inspect", "lock", "convert")
 
 
 class _Commands(TyperGroup):
@@ -38,16 +40,6 @@ def print_error(text: str) -> None:
     sys.stderr.write(f"error: {text}\n")
 
 
-app = typer.Typer(
-    cls=_Commands,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    epilog="Example: `loadonce serve main:app --port 8001`",
-)
-
-
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
         from loadonce import __version__
@@ -56,7 +48,6 @@ def _print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def loadonce(
     version: Annotated[
         bool,
@@ -72,9 +63,18 @@ def loadonce(
     """
 
 
-app.command("serve")(serve.serve)
-app.command("dev")(dev.dev)
-app.command("check")(check.check)
-app.command("inspect")(inspect.inspect)
-app.command("lock")(lock.lock)
-app.command("convert")(convert.convert)
+def command_line(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The commands with these names; others take time to make, and a start needs one only."""
+    app = typer.Typer(
+        cls=_Commands,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        epilog="Example: `loadonce serve main:app --port 8001`",
+    )
+    app.callback()(loadonce)
+    for name in names:
+        module = import_module(f".{name}", __package__)
+        app.command(name)(getattr(module, name))
+    return app
