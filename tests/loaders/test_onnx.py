@@ -138,6 +138,45 @@ def test_external_data_outside_the_artifact_is_never_looked_for(
         assert (answer(ort.InferenceSession("m.onnx")) == ROW @ WEIGHTS).all()
 
 
+def _field(number: int, content: bytes) -> bytes:
+    assert len(content) < 128
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+_FILE = _field(2, b"w.bin")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        _field(1, b"location") + _FILE,
+        _FILE + _field(1, b"location"),
+        _field(1, b"offset") + _field(1, b"location") + _FILE,
+        b"\x0a\x88\x80\x00location" + _FILE,
+        b"\x8a\x80\x00\x08location" + _FILE,
+    ],
+    ids=["as usual", "file first", "key twice", "long length", "long tag"],
+)
+def test_external_data_is_seen_however_it_is_written_down(
+    shelf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: bytes
+) -> None:
+    """The same message has many encodings; the key's bytes stand together in each of them."""
+    model = onnx.load_from_string(network())
+    del model.graph.initializer[:]
+    weights = TensorProto(name="w", dims=WEIGHTS.shape, data_type=TensorProto.FLOAT)
+    weights.data_location = TensorProto.EXTERNAL
+    tensor = weights.SerializeToString() + _field(13, entry)
+    content = model.SerializeToString() + _field(7, _field(5, tensor))  # parts of a graph add up
+    monkeypatch.chdir(tmp_path)
+    Path("w.bin").write_bytes(WEIGHTS.tobytes())
+    Path("m.onnx").write_bytes(content)
+    assert (answer(ort.InferenceSession("m.onnx")) == ROW @ WEIGHTS).all()  # the control
+    shelf.put("m.onnx", content)
+    with pytest.raises(ArtifactNotLockedError, match="external data") as caught:
+        shelf.load("m.onnx")
+    assert caught.value.found == "w.bin"
+
+
 def test_a_directory_has_one_model(shelf: Any) -> None:
     for files in (("net/a.bin", "net/b.bin"), ("net/a.onnx", "net/b.onnx")):
         for file in files:

@@ -124,3 +124,41 @@ def test_the_app_starts_and_answers_without_the_libraries_of_training() -> None:
     assert done.returncode == 0, done.stderr
     expected = [f"{name} False False" for name in unwanted]
     assert done.stdout.splitlines() == [*expected, "numpy True True"]
+
+
+_SERVED = """
+import asyncio, json, os, signal, sys
+from contextlib import asynccontextmanager
+from vitalcheck.app import create_app
+
+def create():
+    app = create_app()
+    start = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app):
+        async with start(app) as state:
+            asyncio.get_running_loop().call_later(0, os.kill, os.getpid(), signal.SIGTERM)
+            yield state
+            print(json.dumps(sorted(sys.modules)))
+
+    app.router.lifespan_context = lifespan
+    return app
+"""
+
+
+def test_a_server_imports_no_more_than_serving_takes(tmp_path: Path) -> None:
+    """As `scripts/serve` starts it, all models loaded. The control: what it needs is seen."""
+    (tmp_path / "served.py").write_text(_SERVED)
+    command = [sys.executable, "-c", "from loadonce.cli import main; main()"]
+    command += ["serve", "served:create", "--factory", "--port", "0", "--drain-delay", "0"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    imported = set(json.loads(done.stdout.splitlines()[-1]))
+    training = {"sklearn", "scipy", "pandas", "joblib", "torch", "onnx", "skl2onnx"}
+    tools = {"httpx", "rich", "prometheus_client"}
+    late = {"PIL", "pyarrow.compute", "loadonce.convert", "loadonce.testing", "vitalcheck.training"}
+    assert imported & (training | tools | late) == set()
+    assert {"onnxruntime", "pyarrow.parquet", "uvicorn", "typer"} <= imported

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ERRORS_ONLY = 3
 _CPU = ("CPUExecutionProvider",)
-_KEY = rb"location"  # stands before each external file's name
+_KEY = rb"location"  # of each external file's name; protobuf writes a string's bytes together
 
 
 def read(
