@@ -16,6 +16,8 @@ from loadonce import lock_directory
 from loadonce.cli.rehearsal import Rehearsal
 from loadonce.cli.startup import Package, Startup, packages_of, show_startup
 
+pytestmark = pytest.mark.timeout(60)  # each starts the app twice
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[[str], Path]
 

@@ -12,6 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import joblib
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from loadonce import (
@@ -165,6 +169,50 @@ async def test_those_that_hold_the_lock_load_one_at_a_time_the_largest_first(
         assert [model.state for model in models] == [State.READY] * 3
     assert module.order == ["big.noted", "middle.noted", "small.noted"]
     assert module.crowds == [1, 1, 1]
+
+
+def _write_network(path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Abs", ["x"], ["y"])], "g", [value], [])
+    graph.output.append(onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1]))
+    opsets = [onnx.helper.make_opsetid("", 20)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+
+
+def _fill(directory: Path) -> Path:
+    for name in ("a", "b"):
+        _write_network(directory / f"{name}.onnx")
+        pq.write_table(pa.table({"n": [1]}), directory / f"{name}.parquet")
+        joblib.dump({"n": 1}, directory / f"{name}.joblib")
+    lock_directory(directory)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("names", "are_together"),
+    [
+        (("a.onnx", "a.parquet"), True),
+        (("a.onnx", "b.onnx"), True),
+        (("a.onnx", "a.joblib"), True),
+        (("a.joblib", "b.joblib"), False),
+    ],
+)
+async def test_networks_and_tables_load_beside_others_and_pickles_one_at_a_time(
+    tmp_path: Path, names: tuple[str, str], are_together: bool
+) -> None:
+    """Both have begun before either is tried out, or only one has."""
+
+    class Two(Registry):
+        a: Model[object] = artifact(names[0])
+        b: Model[object] = artifact(names[1])
+
+    models = Two(root=await asyncio.to_thread(_fill, tmp_path))
+    seen: list[str] = []
+    models.events.subscribe(lambda event: seen.append(event.what))
+    async with models.running():
+        steps = [what for what in seen if what in ("loading", "warming")]
+    together, apart = ["loading", "loading", "warming", "warming"], ["loading", "warming"] * 2
+    assert steps == (together if are_together else apart)
 
 
 # -- what meets the end ------------------------------------------------------------------------
