@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 
 from loadonce.http import install
 
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limit=chosen.max_body_bytes, exceptions=large)
     app.add_middleware(RequestContext)
     install(app, models)
-    app.include_router(_api())
+    _include(app)
     app.router.routes.extend(page_routes(chosen.static_dir))
     return app
 
@@ -77,10 +77,10 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def _api() -> APIRouter:
-    api = APIRouter(prefix=API, responses=PROBLEMS)
+def _include(app: FastAPI) -> None:
+    """Each router by itself: FastAPI makes every route anew for each router around it."""
     for part in (risk, sleep, longevity, insurance, fitness, hospital):
-        api.include_router(part.router, dependencies=[Depends(json_only)])
-    api.include_router(imaging.router)
-    api.include_router(artifacts.router)
-    return api
+        needs = [Depends(json_only)]
+        app.include_router(part.router, prefix=API, responses=PROBLEMS, dependencies=needs)
+    for other in (imaging.router, artifacts.router):
+        app.include_router(other, prefix=API, responses=PROBLEMS)
