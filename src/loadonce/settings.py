@@ -20,7 +20,8 @@ class Settings(BaseModel):
         memory_limit: the most memory this process may hold ("8GiB"), besides the limits of the
             machine and its control group: a load that would not fit is refused.
         progress: show progress bars while loading: "auto" on a terminal only.
-        freeze: `gc.freeze()` after loading, so that collections do not walk the models.
+        freeze: `gc.freeze()` after loading, so that collections do not walk the models; and give
+            back the memory that loading freed.
         workers: how many processes like this one share the machine; the threads that libraries may
             start inside a call are cores / workers / inference threads. uvicorn's and gunicorn's
             own `WEB_CONCURRENCY` counts where this is not set.

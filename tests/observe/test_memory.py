@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from loadonce.observe import memory
 from loadonce.observe.memory import (
     available_bytes,
     format_bytes,
+    give_back_freed,
     proportional_bytes,
     resident_bytes,
 )
@@ -33,6 +37,33 @@ def proc(tmp_path: Path) -> Path:
         meminfo=f"MemTotal: 9 kB\nMemAvailable: {100 * 1024} kB\n",
         self__cgroup="0::/app.slice/me\n",
     )
+
+
+FREES = """
+import sys
+from loadonce.observe.memory import give_back_freed, resident_bytes
+
+kept = [bytes(2000) for _ in range(100_000)]
+last = kept[-1]  # above all that is freed
+del kept
+before = resident_bytes()
+if "control" not in sys.argv:
+    give_back_freed()
+print((before - resident_bytes()) // 2**20)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="no glibc")
+@pytest.mark.parametrize("argument", ["control", "give back"])
+def test_freed_memory_that_the_allocator_keeps_is_given_back(argument: str) -> None:
+    done = subprocess.run([sys.executable, "-c", FREES, argument], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert (int(done.stdout) > 100) is (argument == "give back")
+
+
+def test_without_such_an_allocator_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: object())
+    give_back_freed()
 
 
 def test_the_machine_s_figure_where_no_group_limits(proc: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import gc
 from collections.abc import Callable
 
+from loadonce.observe.memory import give_back_freed
+
 
 class Freezer:
     """Freezes (`gc.freeze`) what stays for the life of a registry's run.
@@ -25,7 +27,7 @@ class Freezer:
             gc.freeze()
 
     async def settle(self) -> None:
-        """All is loaded: let go the garbage that loading left, keep the rest."""
+        """All is loaded: let go the garbage that loading left, its memory too; keep the rest."""
         await self._run(_settle)
 
     async def renew(self) -> None:
@@ -53,6 +55,7 @@ class Freezer:
 def _settle() -> None:
     gc.collect()
     gc.freeze()
+    give_back_freed()
 
 
 def _renew() -> None:

@@ -1,7 +1,8 @@
-"""Memory: what this process holds, and how much more it may take (control groups included)."""
+"""Memory: what this process holds, what it can spare, and how much more it may take."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,18 @@ def proportional_bytes(pid: int, proc: Path = _PROC) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def give_back_freed() -> None:
+    """Give the system back what was freed and what the C allocator keeps for later.
+
+    Reading a model frees about as much again as it holds: an ONNX forest of 10 MiB left 218 MB
+    behind, 63 MB of them in use. A no-op where the C library has no `malloc_trim` (glibc does).
+    """
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def available_bytes(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 from loadonce.lifecycle.inheriting import why_not_inherited
 from loadonce.lifecycle.registry import Registry, registries
 from loadonce.observe.events import log_fields
+from loadonce.observe.memory import give_back_freed
 
 from .board import Board
 from .channel import Channel, Message
@@ -148,6 +149,7 @@ class _Zygote:
                     run_jobs_alone(model.slot.inherited.value)
         import_what_serves(options, app)
         gc.collect()
+        give_back_freed()
         gc.freeze()
         return app
 
