@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from loadonce import ConfigurationError
 from loadonce.server import import_app
+from loadonce.server.importing import ENVIRONMENT
 
 Module = Callable[[str], str]
 
@@ -132,15 +133,20 @@ def test_a_module_without_an_app_says_only_that(module: Module, tmp_path: Path) 
     assert str(caught.value).endswith("has no attribute 'app'")
 
 
-@pytest.mark.parametrize("chosen", [None, "0"])
-def test_what_the_app_imports_finds_telemetry_off_unless_chosen(
-    module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str | None
+@pytest.mark.parametrize("chosen", [None, "7"])
+@pytest.mark.parametrize("variable", ENVIRONMENT)
+def test_what_the_app_imports_finds_its_environment_set_unless_chosen(
+    module: Module,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    chosen: str | None,
 ) -> None:
-    """onnxruntime reads it once, when it is imported, which may be the app's first line."""
-    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", chosen or "")  # put back afterwards
+    """Libraries read it once, when they are imported, which may be the app's first line."""
+    monkeypatch.setenv(variable, chosen or "")  # put back afterwards
     if chosen is None:
-        monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
-    code = "import os\nseen = os.environ['ORT_DISABLE_TELEMETRY']\nasync def app(scope, r, s): ..."
+        monkeypatch.delenv(variable)
+    code = f"import os\nseen = os.environ['{variable}']\nasync def app(scope, r, s): ..."
     name = module(f"{code}  # {chosen}\n")
     import_app(f"{name}:app", app_dir=tmp_path)
-    assert sys.modules[name].seen == (chosen or "1")
+    assert sys.modules[name].seen == (chosen or ENVIRONMENT[variable])

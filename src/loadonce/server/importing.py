@@ -17,11 +17,20 @@ from loadonce.errors import ConfigurationError, LoadOnceError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+# Libraries look once, when they are imported: before any loader of ours if the app does that.
+ENVIRONMENT = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    # After its start and after each call a thread of OpenBLAS (NumPy's, SciPy's) spins for 2**26
+    # ticks, about 30 ms, on a core that others could use. With 2**20 products of matrices took as
+    # long as before, and two thirds of the processor's time.
+    "OPENBLAS_THREAD_TIMEOUT": "20",
+}
+
 
 def import_app(target: str, *, app_dir: Path = Path(), is_factory: bool = False) -> ASGIApp:
     """Import the app that `target` names, once, with `app_dir` first on the import path.
 
-    What the app imports finds ORT_DISABLE_TELEMETRY set, unless whoever runs the process chose.
+    What the app imports finds `ENVIRONMENT` set, where whoever runs the process chose nothing else.
 
     Args:
         target: "module:attribute"; the attribute may be dotted.
@@ -33,8 +42,8 @@ def import_app(target: str, *, app_dir: Path = Path(), is_factory: bool = False)
             it is no ASGI app. Foreign exceptions are chained.
     """
     module_name, attribute = _split(target)
-    # onnxruntime looks once, when it is imported: before any loader of ours if the app does that.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
     directory = str(app_dir.absolute())
     if directory not in sys.path:
         sys.path.insert(0, directory)
