@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,9 @@ import loadonce.loaders
 import loadonce.testing
 from loadonce.artifacts import locktext
 from loadonce.cli.app import command_line
+from loadonce.http.metrics import Collector
+from loadonce.lifecycle.reporting import Overview, Report
+from loadonce.lifecycle.version import State
 from loadonce.loaders.table import BUILT_IN
 from loadonce.settings import Settings
 
@@ -35,6 +40,10 @@ MODULES: dict[str, ModuleType] = {
     "testing.md": loadonce.testing,
 }
 ELSEWHERE = {"find", "lock_directory"}  # documented on another page, or at length there
+
+
+class _Documented(loadonce.Registry):
+    documented: loadonce.Model[object] = loadonce.artifact("documented.json")
 
 
 def read(name: str) -> str:
@@ -165,6 +174,21 @@ def test_every_route_of_vitalcheck_is_documented_and_no_other() -> None:
         listed |= {first, *(first.rpartition("/")[0] + other for other in others)}
     paths = create_app().openapi()["paths"]
     assert listed == {path for path in paths if path.startswith("/api/")}
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    page = (ROOT / "docs/how-to/observe.md").read_text()
+    rows = re.findall(r"^\| `(loadonce_\w+)` \| ([^|]+) \|", page, re.MULTILINE)
+    status = _Documented().documented.status()
+    report = Report(1, os.getpid(), 0.0, 0, 0, {"m": replace(status, state=State.READY)})
+    found = {
+        sample.name.removesuffix("_bucket"): set(sample.labels)
+        for family in Collector(Overview([report])).collect()
+        for sample in family.samples
+        if not sample.name.endswith(("_created", "_count", "_sum"))
+    }
+    found["loadonce_model_placements"] = {"model", "placement"}  # nothing was placed yet
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == found
 
 
 def test_the_readiness_table_is_that_of_the_code() -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from loadonce.observe import memory
 from loadonce.observe.memory import (
+    Memory,
     available_bytes,
     format_bytes,
     give_back_freed,
-    proportional_bytes,
+    memory_of,
     resident_bytes,
 )
 
@@ -119,11 +120,15 @@ def test_sizes_for_people() -> None:
     ]
 
 
-def test_shared_pages_count_by_their_part(tmp_path: Path) -> None:
-    assert 0 < proportional_bytes(os.getpid()) <= 2 * resident_bytes()
+def test_the_memory_of_a_process_is_told_by_kind(tmp_path: Path) -> None:
+    mine = memory_of(os.getpid())
+    assert 0 < mine.proportional <= 2 * resident_bytes()
+    assert 0 < mine.private_dirty <= mine.private
+    assert memory_of(7, tmp_path) == Memory()
     (tmp_path / "7").mkdir()
-    assert proportional_bytes(7, tmp_path) == 0
-    (tmp_path / "7" / "smaps_rollup").write_text("Rss: 9 kB\n")
-    assert proportional_bytes(7, tmp_path) == 0
-    (tmp_path / "7" / "smaps_rollup").write_text("Rss: 9 kB\nPss:  3 kB\n")
-    assert proportional_bytes(7, tmp_path) == 3072
+    (tmp_path / "7" / "smaps_rollup").write_text("5583-7ffe ---p 0 00:00 0 [rollup]\nRss: 9 kB\n")
+    assert memory_of(7, tmp_path) == Memory()
+    lines = ["Pss:  3 kB", "Shared_Clean: 1 kB", "Shared_Dirty: 2 kB"]
+    lines += ["Private_Clean: 4 kB", "Private_Dirty: 8 kB"]
+    (tmp_path / "7" / "smaps_rollup").write_text("\n".join(lines))
+    assert memory_of(7, tmp_path) == Memory(3072, 3072, 12288, 8192)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from pathlib import Path
 
-from loadonce.server.board import Board
+from loadonce.server.board import NAME, Board
 
 
 def test_a_forked_process_writes_what_its_parent_reads() -> None:
@@ -23,3 +25,32 @@ def test_a_forked_process_writes_what_its_parent_reads() -> None:
     assert board[0].silence > row.silence
     row.clear()
     assert (row.connections, row.accepts) == (0, False)
+
+
+def test_another_program_finds_and_reads_it() -> None:
+    board = Board(3)
+    board[2].connections = 5
+    board[2].page.write(b"report")
+    board.cover.write(b"server")
+    links = [path for path in Path("/proc/self/fd").iterdir() if is_board(path)]
+    boards = [Board.opened(path) for path in links]
+    [found] = [each for each in boards if each.cover.read() == b"server"]
+    assert [row.connections for row in found] == [0, 0, 5]
+    assert found[2].page.read() == b"report"
+
+
+def test_it_is_gone_with_the_last_who_has_it() -> None:
+    gc.collect()
+    before = sum(map(is_board, Path("/proc/self/fd").iterdir()))
+    board = Board(1)
+    assert sum(map(is_board, Path("/proc/self/fd").iterdir())) == before + 1
+    del board
+    gc.collect()
+    assert sum(map(is_board, Path("/proc/self/fd").iterdir())) == before
+
+
+def is_board(path: Path) -> bool:
+    try:
+        return NAME in os.readlink(path)
+    except FileNotFoundError:  # the descriptor that looks
+        return False

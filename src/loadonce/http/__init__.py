@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .direct import DirectRoute
 from .install import install, installed_registries
+from .metrics import metrics_response
 from .problems import Problem, problem_response
 from .validation import RuleViolation
 
@@ -13,5 +14,6 @@ __all__ = [
     "RuleViolation",
     "install",
     "installed_registries",
+    "metrics_response",
     "problem_response",
 ]

@@ -10,6 +10,7 @@ from loadonce.lifecycle.registry import Registry
 
 from .guard import Guard
 from .handlers import add_handlers
+from .metrics import metrics_route
 from .openapi import describe_problems
 from .probes import probe_routes
 
@@ -17,7 +18,11 @@ _INSTALLED = "loadonce_registries"
 
 
 def install(
-    app: FastAPI, *registries: Registry, probes: bool = True, allow_non_finite: bool = False
+    app: FastAPI,
+    *registries: Registry,
+    probes: bool = True,
+    metrics: bool = False,
+    allow_non_finite: bool = False,
 ) -> None:
     """Give `app` problem details, probes and the request guard; call it where the app is made.
 
@@ -34,6 +39,7 @@ def install(
         app: the app; it must not have started yet (a lifespan is too late).
         registries: whose models the probes tell about.
         probes: add the three probe routes.
+        metrics: add `/metrics` for Prometheus, on the same port as everything else.
         allow_non_finite: let NaN and the infinities in request bodies pass.
 
     Raises:
@@ -55,6 +61,8 @@ def install(
     app.user_middleware.append(Middleware(Guard, owner=app, allow_non_finite=allow_non_finite))
     if probes:
         app.router.routes[:0] = probe_routes(registries)
+    if metrics:
+        app.router.routes[:0] = [metrics_route(registries)]
 
 
 def installed_registries(app: FastAPI) -> tuple[Registry, ...] | None:

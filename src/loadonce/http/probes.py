@@ -23,6 +23,7 @@ from starlette.routing import Match, Route
 
 from loadonce.lifecycle.policy import Readiness
 from loadonce.lifecycle.registry import Registry
+from loadonce.lifecycle.reporting import unique_name
 from loadonce.lifecycle.version import State
 
 from .paths import is_elsewhere
@@ -88,11 +89,7 @@ def _states(registries: Sequence[Registry], found: Sequence[Readiness]) -> dict[
     states: dict[str, str] = {}
     for registry, one in zip(registries, found, strict=True):
         for name, state in one.states.items():
-            key, number = name, 1
-            while key in states:
-                number += 1
-                key = f"{type(registry).__name__}.{name}" + (f"#{number}" if number > 2 else "")
-            states[key] = state
+            states[unique_name(type(registry).__name__, name, states)] = state
     return states
 
 

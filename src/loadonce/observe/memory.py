@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -20,12 +21,37 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def proportional_bytes(pid: int, proc: Path = _PROC) -> int:
-    """What a process holds, each page that it shares counted by its part (PSS); 0 if unknown."""
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one process holds, in bytes.
+
+    Attributes:
+        proportional: each page that it shares counted by its part (PSS); the sum over processes is
+            what they hold together.
+        shared: pages that others have too.
+        private: pages that only this process has; read from a file, or written to.
+        private_dirty: those that were written to: after a fork, what is not shared any more.
+    """
+
+    proportional: int = 0
+    shared: int = 0
+    private: int = 0
+    private_dirty: int = 0
+
+
+def memory_of(pid: int, proc: Path = _PROC) -> Memory:
+    """What a process of this user holds; zeros where the system does not tell."""
+    found: dict[str, int] = {}
     for line in _lines(proc / str(pid) / "smaps_rollup"):
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
+        if line.endswith(" kB"):
+            name, count, _unit = line.split()
+            found[name] = int(count) * 1024
+    return Memory(
+        proportional=found.get("Pss:", 0),
+        shared=found.get("Shared_Clean:", 0) + found.get("Shared_Dirty:", 0),
+        private=found.get("Private_Clean:", 0) + found.get("Private_Dirty:", 0),
+        private_dirty=found.get("Private_Dirty:", 0),
+    )
 
 
 def give_back_freed() -> None:

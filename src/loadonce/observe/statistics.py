@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _DECAY = 0.9  # of the moving mean of a job's duration
 
@@ -28,6 +28,29 @@ class StatisticsSnapshot:
     compute_seconds: float
     batch_sizes: Mapping[int, int]
     placements: Mapping[str, Mapping[int, str]]
+
+    def counters(self) -> StatisticsSnapshot:
+        """What was counted, without what is of this moment."""
+        return replace(self, waiting=0, in_flight=0, placements={})
+
+    def plus(self, other: StatisticsSnapshot) -> StatisticsSnapshot:
+        """The counters of both together."""
+        sizes = dict(self.batch_sizes)
+        for size, count in other.batch_sizes.items():
+            sizes[size] = sizes.get(size, 0) + count
+        return StatisticsSnapshot(
+            calls=self.calls + other.calls,
+            errors=self.errors + other.errors,
+            rejected=self.rejected + other.rejected,
+            cancelled=self.cancelled + other.cancelled,
+            expired=self.expired + other.expired,
+            waiting=0,
+            in_flight=0,
+            queue_seconds=self.queue_seconds + other.queue_seconds,
+            compute_seconds=self.compute_seconds + other.compute_seconds,
+            batch_sizes=sizes,
+            placements={},
+        )
 
 
 @dataclass(slots=True)

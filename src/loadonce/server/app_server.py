@@ -11,12 +11,14 @@ from typing import Any
 
 import uvicorn
 
+from loadonce.http.metrics import OVERVIEW
 from loadonce.lifecycle.registry import Registry, registries
+from loadonce.lifecycle.reporting import Overview
 from loadonce.observe.events import log_fields
 
 from .accepting import Acceptor, Connections, always
-from .board import Board, Row
 from .gate import Gate
+from .journal import Journal
 from .lifespan import Lifespan
 from .signals import Stopping, StopRequestedError
 
@@ -34,7 +36,7 @@ class AppServer(uvicorn.Server):
         grace: seconds for which accepted requests may then finish.
         on_ready: called once requests are accepted.
         share: asked before each new connection, where several processes accept them.
-        row: where open connections are counted.
+        journal: where this process reports itself; its row counts open connections.
         is_last: nobody else serves on the socket after this process.
 
     Attributes:
@@ -50,7 +52,7 @@ class AppServer(uvicorn.Server):
         grace: float,
         on_ready: Callable[[], None],
         share: Callable[[], bool] = always,
-        row: Row | None = None,
+        journal: Journal | None = None,
         is_last: bool = True,
     ) -> None:
         super().__init__(config)
@@ -60,15 +62,16 @@ class AppServer(uvicorn.Server):
         self._grace = grace
         self._on_ready = on_ready
         self._share = share
-        self._row = Board(1)[0] if row is None else row
+        self._journal = journal or Journal.alone()
         self._is_last = is_last
         self._acceptor: Acceptor | None = None
-        self.server_state.connections = Connections(self._row)
+        self.server_state.connections = Connections(self._journal.row)
         config.load()
         loaded: Any = config.loaded_app  # uvicorn's ASGI types are narrower than Starlette's
         self._gate = Gate(loaded)
         config.loaded_app = self._gate
         self.lifespan: Any = Lifespan(self._gate, is_required=bool(registries()))
+        self.lifespan.state[OVERVIEW] = self._overview
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, serve, drain, stop; signals are left to `Stopping`.
@@ -99,7 +102,7 @@ class AppServer(uvicorn.Server):
             ),
             self.config.ssl,
             self._share,
-            self._row,
+            self._journal.row,
         )
         self._acceptor.start()
         self.started = True
@@ -127,6 +130,7 @@ class AppServer(uvicorn.Server):
         await self._finish(self._grace)
         await self._cut_off()
         await self.lifespan.shutdown()
+        self._report()
 
     def _close_connections(self, kind: type[Any] | None) -> None:
         """Close those of a kind: at once where nothing is asked, else after the answer."""
@@ -160,7 +164,15 @@ class AppServer(uvicorn.Server):
     async def _tick(self) -> None:
         while True:
             await self.on_tick(0)  # the Date header
+            self._report()
             await asyncio.sleep(1.0)
+
+    def _report(self) -> None:
+        self._journal.publish(self.server_state.total_requests)
+
+    def _overview(self) -> Overview:
+        self._report()  # so that at least this process is up to date
+        return self._journal.overview()
 
     async def _finish(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

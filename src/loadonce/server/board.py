@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import mmap
+import os
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-_BEAT, _CONNECTIONS, _ACCEPTS = range(3)
+from .page import Page
+
+_BEAT, _CONNECTIONS, _ACCEPTS, _PID = range(4)
 _FIELDS = 8  # a cache line each, so that no worker waits for another's
+_LINE = _FIELDS * 8
+_PAGE = 2**20  # bytes for one report, twice; what is not written to takes no memory
+
+NAME = "loadonce-board"  # by which other programs find it
 
 
 class Row:
     """What one worker says of itself; only that worker writes it while it lives.
 
     Single aligned words: no reader ever sees half of one, so nobody needs a lock.
+
+    Attributes:
+        page: for its reports. It outlives the worker, so that the next one goes on counting.
     """
 
-    def __init__(self, number: int, words: memoryview[int]) -> None:
+    def __init__(self, number: int, words: memoryview[int], page: Page) -> None:
         self.number = number
+        self.page = page
         self._words = words
 
     @property
@@ -38,6 +51,15 @@ class Row:
     def accepts(self, is_accepting: bool) -> None:
         self._words[_ACCEPTS] = is_accepting
 
+    @property
+    def pid(self) -> int:
+        """Whose row it is; 0 if nobody's."""
+        return self._words[_PID]
+
+    @pid.setter
+    def pid(self, pid: int) -> None:
+        self._words[_PID] = pid
+
     def beat(self) -> None:
         """The event loop runs."""
         self._words[_BEAT] = time.monotonic_ns()
@@ -48,23 +70,62 @@ class Row:
         return (time.monotonic_ns() - self._words[_BEAT]) / 1e9
 
     def clear(self) -> None:
-        """Nobody's row any more."""
+        """Nobody's row any more; its page stays."""
         for index in range(_FIELDS):
             self._words[index] = 0
 
 
 class Board:
-    """Rows of shared memory; made before the processes that share it are forked."""
+    """Rows of shared memory; made before the processes that share it are forked.
 
-    def __init__(self, rows: int) -> None:
-        memory = mmap.mmap(-1, rows * _FIELDS * 8)
-        words = memoryview(memory).cast("q")
+    On Linux it is a file without a place, which lives as long as a process has it open, and which
+    other programs of the same user may open through /proc.
+
+    Args:
+        rows: how many.
+        memory: of a board that exists; a new one by default.
+
+    Attributes:
+        cover: what the server says of itself.
+    """
+
+    def __init__(self, rows: int, memory: mmap.mmap | None = None) -> None:
+        size = (rows + 1) * _PAGE + rows * _LINE
+        if memory is None:
+            memory = _new_memory(size)
+        view = memoryview(memory)
+        words = view[(rows + 1) * _PAGE :].cast("q")
+        self.cover, *pages = (Page(view[i * _PAGE : (i + 1) * _PAGE]) for i in range(rows + 1))
         self._rows = [
-            Row(number, words[number * _FIELDS : (number + 1) * _FIELDS]) for number in range(rows)
+            Row(number, words[number * _FIELDS : (number + 1) * _FIELDS], page)
+            for number, page in enumerate(pages)
         ]
+
+    @classmethod
+    def opened(cls, path: Path) -> Board:
+        """The board that another process has open under this path in /proc.
+
+        Raises:
+            OSError: it has not, or may not be asked.
+        """
+        with path.open("rb") as file:
+            memory = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        rows = (len(memory) - _PAGE) // (_PAGE + _LINE)
+        return cls(rows, memory)
 
     def __getitem__(self, number: int) -> Row:
         return self._rows[number]
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
+
+
+def _new_memory(size: int) -> mmap.mmap:
+    if sys.platform != "linux":  # pragma: no cover - the tests run there
+        return mmap.mmap(-1, size)
+    descriptor = os.memfd_create(NAME)
+    try:
+        os.ftruncate(descriptor, size)
+        return mmap.mmap(descriptor, size)  # which has it open for as long as it lives
+    finally:
+        os.close(descriptor)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from .app_server import AppServer
-    from .board import Row
+    from .journal import Journal
 
 logger = logging.getLogger("loadonce")
 
@@ -61,7 +61,7 @@ class AppProcess:
         *,
         is_last: bool = True,
         share: Callable[[], bool] = always,
-        row: Row | None = None,
+        journal: Journal | None = None,
         beside: Callable[[AppServer], None] | None = None,
     ) -> int:
         """Serve; returns the exit code.
@@ -70,7 +70,7 @@ class AppProcess:
             app: what to serve.
             listener: a socket that listens.
             is_last: nobody else serves on that socket afterwards.
-            share, row: as `AppServer` takes them, for one worker of several.
+            share, journal: as `AppServer` takes them, for one worker of several.
             beside: called on the event loop before the app starts.
         """
         from .app_server import AppServer
@@ -84,7 +84,7 @@ class AppProcess:
             grace=self._options.grace,
             on_ready=lambda: self._ready(url),
             share=share,
-            row=row,
+            journal=journal,
             is_last=is_last and self._options.fd is None,
         )
 

@@ -11,9 +11,10 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 
 from loadonce.observe.events import log_fields
-from loadonce.observe.memory import proportional_bytes
+from loadonce.observe.memory import memory_of
 
 from .board import Board
 from .channel import Channel, Message
@@ -64,7 +65,7 @@ class Supervisor:
         self._url = url_of(listener, options.scheme)
         self._began = began
         # Those that serve, those that come and those that leave exist together.
-        self._board = Board(3 * options.workers)
+        self._board = Board(3 * options.workers + 1)
         self._nursery = Nursery(options, lines, listener, self._board, os.getpid())
         self._watch = Watch(self._receive, self._bury)
         self._crashes = Crashes()
@@ -73,6 +74,7 @@ class Supervisor:
         self._wants_reload = False
         self._is_taking_over = False
         self._workers: list[WorkerProcess] = []
+        self._births: Counter[int] = Counter()  # by number
         self._held: set[int] = set()  # numbers whose next worker waits
         self._interrupts = 0
         self._code: int | None = None
@@ -204,7 +206,9 @@ class Supervisor:
         row.clear()
         ours, theirs = Channel.pair()
         worker = WorkerProcess(number, zygote, row, ours, time.monotonic())
-        zygote.channel.send({"number": number, "row": row.number}, theirs.fileno())
+        birth = {"number": number, "row": row.number, "restarts": self._births[number]}
+        self._births[number] += 1
+        zygote.channel.send(birth, theirs.fileno())
         theirs.close()
         self._workers.append(worker)
         self._watch.listen(
@@ -303,7 +307,7 @@ class Supervisor:
         serving = [worker for worker in self._workers if worker.ready_at]
         is_replacing = any(worker.is_leaving for worker in serving)
         for worker in [] if is_replacing else serving:
-            if (size := proportional_bytes(worker.pid)) > limit:
+            if (size := memory_of(worker.pid).proportional) > limit:
                 fields = {"worker": worker.number, "pid": worker.pid, "bytes": size}
                 log_fields(logging.WARNING, "worker too big, replacing it", fields)
                 self._let_leave(worker)

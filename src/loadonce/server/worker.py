@@ -18,6 +18,7 @@ from .accepting import Share
 from .board import Board, Row
 from .channel import Channel
 from .ending import guarded
+from .journal import Journal
 from .linux import die_with
 from .options import ServeOptions
 from .process import AppProcess, loaded_models
@@ -37,12 +38,14 @@ class Birth:
 
     Attributes:
         number: 1 for the first of those that serve together; its successor has the same.
+        restarts: how many had that number before.
         row, board: where it writes how it is, and sees how the others are.
         channel: to the supervisor.
         supervisor: the process it belongs to.
     """
 
     number: int
+    restarts: int
     row: Row
     board: Board
     channel: Channel
@@ -69,7 +72,8 @@ def run_worker(app: ASGIApp, options: ServeOptions, listener: socket.socket, bir
     def run() -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         share = Share(birth.board, birth.row)
-        return process.run(app, listener, share=share, row=birth.row, beside=beside)
+        journal = Journal(birth.board, birth.row, worker=birth.number, restarts=birth.restarts)
+        return process.run(app, listener, share=share, journal=journal, beside=beside)
 
     return guarded(options, process.stopping, run)
 

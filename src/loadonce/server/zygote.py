@@ -16,12 +16,12 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from loadonce.lifecycle.inheriting import why_not_inherited
-from loadonce.lifecycle.registry import Registry, registries
+from loadonce.lifecycle.registry import Registry
 from loadonce.observe.events import log_fields
 from loadonce.observe.memory import give_back_freed
 
@@ -29,6 +29,7 @@ from .board import Board
 from .channel import Channel, Message
 from .ending import EXIT_STOPPED, end_process, tell_failure
 from .importing import import_app
+from .journal import known_registries
 from .linux import die_with
 from .locks import Stamps, lock_files, stamps
 from .logs import StartLines
@@ -120,7 +121,7 @@ class _Zygote:
         except Exception as error:
             return tell_failure(error, self._nursery.options)
         self._nursery.lines.started()
-        slots = [model.slot for registry in _known() for model in registry]
+        slots = [model.slot for registry in known_registries() for model in registry]
         loaded = {
             "what": "loaded",
             "inherited": sum(slot.inherited is not None for slot in slots),
@@ -139,11 +140,11 @@ class _Zygote:
         os.environ["LOADONCE_WORKERS"] = str(options.workers)
         gc.disable()
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
-        self._locks = stamps(lock_files(_known()))  # before they are read
-        asyncio.run(_preload(_known()))
+        self._locks = stamps(lock_files(known_registries()))  # before they are read
+        asyncio.run(_preload(known_registries()))
         _tell_what_each_loads()
         _wait_for_threads()
-        for registry in _known():
+        for registry in known_registries():
             for model in registry:
                 if model.slot.inherited is not None:
                     run_jobs_alone(model.slot.inherited.value)
@@ -171,6 +172,7 @@ class _Zygote:
         nursery = self._nursery
         birth = Birth(
             number=request["number"],
+            restarts=request["restarts"],
             row=nursery.board[request["row"]],
             board=nursery.board,
             channel=Channel(socket.socket(fileno=descriptor)),
@@ -179,18 +181,14 @@ class _Zygote:
         return run_worker(app, nursery.options, nursery.listener, birth)
 
 
-def _known() -> list[Registry]:
-    return sorted(registries(), key=lambda registry: type(registry).__name__)
-
-
-async def _preload(known: Sequence[Registry]) -> None:
+async def _preload(known: Iterable[Registry]) -> None:
     for registry in known:
         await registry.preload()
 
 
 def _tell_what_each_loads() -> None:
     reasons: dict[str, list[str]] = defaultdict(list)
-    for registry in _known():
+    for registry in known_registries():
         for model in registry:
             if (reason := why_not_inherited(model.slot)) and reason != "a resource":
                 reasons[reason].append(model.name)
