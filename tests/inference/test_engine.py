@@ -224,6 +224,35 @@ async def test_the_deadline_covers_waiting_and_running(where: str) -> None:
     assert engine.statistics.in_flight == 0
 
 
+async def test_a_model_hangs_once_each_of_its_threads_is_beyond_its_deadline() -> None:
+    engine = make(threads=2, timeout=0.05)
+    gates = [Gate(), Gate()]
+    assert engine.hung_seconds == 0.0
+    for gate in gates:
+        assert engine.hung_seconds == 0.0  # one is free: it serves on
+        with pytest.raises(DeadlineExceededError):
+            await engine.run(gate)
+    await asyncio.sleep(0.05)
+    assert engine.hung_seconds > 0.0
+    gates[1].release.set()
+    assert await engine.run(lambda: "served") == "served"
+    assert engine.hung_seconds == 0.0
+    gates[0].release.set()
+    await engine.close()
+
+
+async def test_a_model_without_deadlines_never_hangs() -> None:
+    engine = make(timeout=None)
+    gate = Gate()
+    task = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    await asyncio.sleep(0.02)
+    assert engine.hung_seconds == 0.0
+    gate.release.set()
+    assert await task == "done"
+    await engine.close()
+
+
 async def test_without_a_timeout_a_call_may_take_its_time() -> None:
     engine = make(timeout=None)
     assert await engine.run(lambda: 1) == 1

@@ -46,7 +46,8 @@ class Dispatcher:
         self.free = threads
         self._name = name
         self._statistics = statistics
-        self._idle = [WorkerThread(f"{name}-{number}", prepare) for number in range(threads)]
+        self._all = tuple(WorkerThread(f"{name}-{number}", prepare) for number in range(threads))
+        self._idle = list(self._all)
         self._threads = threads
         self._max_batch_size = max_batch_size
         self._max_wait = max_wait
@@ -99,6 +100,11 @@ class Dispatcher:
             else:
                 self._idle.append(thread)
         self._schedule_pump()
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long no thread has come to the end of a job, all having one; 0.0 otherwise."""
+        return min(thread.busy_seconds for thread in self._all)
 
     async def close(self, grace: float) -> None:
         """Let what waits and runs finish for `grace` seconds, then refuse and end the rest."""

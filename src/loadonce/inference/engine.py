@@ -14,6 +14,7 @@ dispatcher acts on the decisions.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
@@ -242,6 +243,13 @@ class Engine:
         """The caller that borrowed this thread has used it for so long."""
         self.statistics.finished(1, seconds, errors=errors)
         self._dispatcher.release(thread)
+
+    @property
+    def hung_seconds(self) -> float:
+        """For how long each of the model's threads has been in a call that nobody waits for any
+        more, because its deadline has passed; 0.0 while one is free, or may be in time."""
+        timeout = math.inf if self.timeout is None else self.timeout
+        return max(0.0, self._dispatcher.busy_seconds - timeout)
 
     def profile(self, function: Callable[..., object]) -> Profile:
         """What is known of a function."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -32,6 +33,13 @@ class WorkerThread:
         self._prepare = prepare
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._busy_since = 0.0
+
+    @property
+    def busy_seconds(self) -> float:
+        """For how long its present job runs; 0.0 if it has none."""
+        since = self._busy_since
+        return time.monotonic() - since if since else 0.0
 
     def submit(self, function: Callable[[], R]) -> asyncio.Future[R]:
         """Run `function` in the thread; the result is delivered on the running event loop.
@@ -77,7 +85,9 @@ class WorkerThread:
         if self._prepare is not None:
             self._prepare()
         while (job := self._jobs.get()) is not None:
+            self._busy_since = time.monotonic()
             job()
+            self._busy_since = 0.0
             del job  # the result must not live on until the next job arrives
 
 

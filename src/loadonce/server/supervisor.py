@@ -233,6 +233,9 @@ class Supervisor:
             elif worker.is_leaving:
                 kill(worker.pid, signal.SIGKILL)
             return
+        if message["what"] == "hung":
+            self._replace_hung(worker, message)
+            return
         worker.ready_at = time.monotonic()
         zygote.has_served = True
         fields = {
@@ -245,6 +248,17 @@ class Supervisor:
         ready = [each for each in self._workers if each.zygote is zygote and each.ready_at]
         if zygote is self._coming and len(ready) == self._options.workers:
             self._take_over(message["models"])
+
+    def _replace_hung(self, worker: WorkerProcess, message: Message) -> None:
+        """One whose event loop runs finishes what other models do; it asks again if not now."""
+        is_leaving = any(each.is_leaving for each in self._workers if each.number == worker.number)
+        if is_leaving or self._is_stopping or not worker.zygote.is_alive:
+            return
+        fields = {"worker": worker.number, "pid": worker.pid}
+        fields |= {name: message[name] for name in ("model", "seconds")}
+        log_fields(logging.ERROR, "model hangs, replacing its worker", fields)
+        self._let_leave(worker)
+        self._fill()
 
     def _let_leave(self, worker: WorkerProcess) -> None:
         worker.is_leaving = True

@@ -18,7 +18,8 @@ from .accepting import Share
 from .board import Board, Row
 from .channel import Channel
 from .ending import guarded
-from .journal import Journal
+from .hanging import hung_model
+from .journal import Journal, known_registries
 from .linux import die_with
 from .options import ServeOptions
 from .process import AppProcess, loaded_models
@@ -67,7 +68,7 @@ def run_worker(app: ASGIApp, options: ServeOptions, listener: socket.socket, bir
         loop = asyncio.get_running_loop()
         channel.set_blocking(False)
         loop.add_reader(channel.fileno(), _obey, process, channel)
-        _beat(loop, birth.row)
+        _beat(loop, birth, options.worker_timeout)
 
     def run() -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -118,6 +119,11 @@ def _obey(process: AppProcess, channel: Channel) -> None:
         process.stopping.replace()
 
 
-def _beat(loop: asyncio.AbstractEventLoop, row: Row) -> None:
-    row.beat()
-    loop.call_later(BEAT, _beat, loop, row)
+def _beat(loop: asyncio.AbstractEventLoop, birth: Birth, patience: float) -> None:
+    """The event loop runs; and say so if a model does not."""
+    birth.row.beat()
+    hung = hung_model(known_registries(), patience)
+    if hung is not None:
+        seconds = round(hung.seconds, 1)
+        birth.channel.send({"what": "hung", "model": hung.model, "seconds": seconds})
+    loop.call_later(BEAT, _beat, loop, birth, patience)
