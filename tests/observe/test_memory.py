@@ -16,6 +16,7 @@ from loadonce.observe.memory import (
     available_bytes,
     format_bytes,
     give_back_freed,
+    let_go_of_files,
     memory_of,
     resident_bytes,
 )
@@ -132,3 +133,39 @@ def test_the_memory_of_a_process_is_told_by_kind(tmp_path: Path) -> None:
     lines += ["Private_Clean: 4 kB", "Private_Dirty: 8 kB"]
     (tmp_path / "7" / "smaps_rollup").write_text("\n".join(lines))
     assert memory_of(7, tmp_path) == Memory(3072, 3072, 12288, 8192)
+
+
+LETS_GO = """
+import os, mmap, numpy, sys
+from loadonce.observe.memory import let_go_of_files, memory_of
+
+with open(sys.argv[1], "r+b") as file:
+    pages = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE)
+    unchanged = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE)
+pages[0] = 65
+assert unchanged[:] == b"x" * 2**20
+before = memory_of(os.getpid())
+let_go_of_files()
+after = memory_of(os.getpid())
+numpy.linalg.inv(numpy.ones((9, 9)) + numpy.eye(9))  # what is needed comes back
+print(before.private + before.shared - after.private - after.shared)
+print(before.private_dirty - after.private_dirty)
+print(pages[:2], unchanged[:2], len(pages))
+"""
+
+
+def test_pages_of_files_are_let_go_unless_they_were_changed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 2**20)
+    command = [sys.executable, "-c", LETS_GO, str(tmp_path / "file")]
+    output = subprocess.check_output(command, text=True)
+    given_back, dirty, kept = output.splitlines()
+    assert int(given_back) > 4 * MIB
+    assert abs(int(dirty)) < MIB  # none of what it had changed
+    assert kept == "b'Ax' b'xx' 1048576"
+
+
+def test_where_the_system_does_not_tell_nothing_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memory, "_PROC", tmp_path)
+    let_go_of_files()

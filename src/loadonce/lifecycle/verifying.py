@@ -53,6 +53,8 @@ class Verifier:
 
     async def verify_all(self, slots: Sequence[Slot[Any]]) -> dict[Slot[Any], Source]:
         """The verified bytes of those that are well; the others are told to `on_failure`."""
+        if not slots:
+            return {}
         known: dict[Path, LockFile] = {}  # each lock file is read once
         locked = await self._each(slots, lambda slot: self._lock_of(slot, known))
         for slot in self._refuse([(slot, each.size) for slot, each in locked.items()]):

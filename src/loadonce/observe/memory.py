@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")
+_DONTNEED = 4  # MADV_DONTNEED
+_MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ...p \S+ \S+ [1-9]\d* +/")
 
 
 def resident_bytes() -> int:
@@ -64,6 +68,33 @@ def give_back_freed() -> None:
 
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def let_go_of_files() -> None:
+    """Unmap the pages of libraries, and of other files, that this process has not changed.
+
+    They stay in the system's cache of files and come back by themselves where they are needed. A
+    process that only waits would hold what it once ran for as long as it lives: 60 MB of
+    scikit-learn's libraries. Call it while no other thread runs. A no-op but on Linux.
+    """
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        unmap = ctypes.CDLL(None).madvise
+        for begin, end in _unchanged_files(_lines(_PROC / "self/smaps")):
+            unmap(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), _DONTNEED)
+
+
+def _unchanged_files(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """The private mappings of files without a page of their own: all of it is in the file."""
+    mapping: tuple[int, int] | None = None
+    for line in lines:
+        if found := _MAPPING.match(line):
+            mapping = (int(found[1], 16), int(found[2], 16))
+        elif line.startswith("Anonymous:") and line.split()[1] == "0" and mapping is not None:
+            yield mapping
+        elif line.startswith("VmFlags"):
+            mapping = None
 
 
 def available_bytes(proc: Path = _PROC, cgroup: Path = _CGROUP) -> int | None:

@@ -30,7 +30,7 @@ class AppServer(uvicorn.Server):
     """Serves one app until it is asked to stop.
 
     Args:
-        config: with an app whose `load()` has not been called yet.
+        config: with the app.
         stopping: tells when to stop, and how urgently.
         drain_delay: seconds for which requests are still accepted after that.
         grace: seconds for which accepted requests may then finish.
@@ -66,7 +66,8 @@ class AppServer(uvicorn.Server):
         self._is_last = is_last
         self._acceptor: Acceptor | None = None
         self.server_state.connections = Connections(self._journal.row)
-        config.load()
+        if not config.loaded:  # before a fork, perhaps
+            config.load()
         loaded: Any = config.loaded_app  # uvicorn's ASGI types are narrower than Starlette's
         self._gate = Gate(loaded)
         config.loaded_app = self._gate

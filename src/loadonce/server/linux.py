@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+from functools import cache
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -64,8 +65,13 @@ def refuse_new_connections(listener: socket.socket) -> bool:
     return True
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    """Made once, before the fork: each time takes a class of its own."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _prctl(option: int, value: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, value, 0, 0, 0) != 0:
+    if _libc().prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

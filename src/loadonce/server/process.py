@@ -56,7 +56,7 @@ class AppProcess:
 
     def run(
         self,
-        app: ASGIApp,
+        config: uvicorn.Config,
         listener: socket.socket,
         *,
         is_last: bool = True,
@@ -67,7 +67,7 @@ class AppProcess:
         """Serve; returns the exit code.
 
         Args:
-            app: what to serve.
+            config: what to serve, see `config_of`.
             listener: a socket that listens.
             is_last: nobody else serves on that socket afterwards.
             share, journal: as `AppServer` takes them, for one worker of several.
@@ -75,7 +75,6 @@ class AppProcess:
         """
         from .app_server import AppServer
 
-        config = _config(self._options, app)
         url = url_of(listener, self._options.scheme)
         server = self._server = AppServer(
             config,
@@ -119,31 +118,20 @@ class AppProcess:
         return format_line(logging.CRITICAL, message, {"requests": count})
 
 
-def import_what_serves(options: ServeOptions, app: ASGIApp) -> None:
-    """Import the server, the protocols and the event loop, so that forked processes share them."""
+def import_what_serves(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
+    """Import the server, the protocols and the event loop; returns how uvicorn serves `app`."""
     from . import app_server  # noqa: F401  # where uvicorn is imported
 
     with contextlib.suppress(ImportError):
         import threadpoolctl  # noqa: F401  # which the first call would import
-    config = _config(options, app)
+    config = config_of(options, app)
     config.load()
     config.get_loop_factory()
+    return config
 
 
-def loaded_models() -> int:
-    """How many models the running registries have."""
-    return sum(len(registry) for registry in registries() if registry.is_running)
-
-
-async def _without_waiting(serving: Coroutine[Any, Any, None]) -> None:
-    """Run it, and let the event loop close without waiting for jobs in its default executor."""
-    try:
-        await serving
-    finally:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-
-
-def _config(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
+def config_of(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
     import uvicorn
 
     served: Callable[..., Any] = app  # uvicorn's ASGI types are narrower than Starlette's
@@ -164,3 +152,16 @@ def _config(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
         timeout_graceful_shutdown=None,
         workers=1,
     )
+
+
+def loaded_models() -> int:
+    """How many models the running registries have."""
+    return sum(len(registry) for registry in registries() if registry.is_running)
+
+
+async def _without_waiting(serving: Coroutine[Any, Any, None]) -> None:
+    """Run it, and let the event loop close without waiting for jobs in its default executor."""
+    try:
+        await serving
+    finally:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))

@@ -15,7 +15,7 @@ from .importing import import_app
 from .listening import listening
 from .logs import configure_logging
 from .options import ServeOptions
-from .process import AppProcess, loaded_models
+from .process import AppProcess, config_of, loaded_models
 from .telling import check_certificates, tell_ready
 
 # Beside a model written in Python, /livez took half as long as with Python's 5 ms (median 8 -> 4,
@@ -76,4 +76,4 @@ def _open_and_run(
             listener = stack.enter_context(listening(options))
         check_certificates(options)
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
-        return process.run(app, listener, is_last=is_last)
+        return process.run(config_of(options, app), listener, is_last=is_last)

@@ -5,6 +5,7 @@ It imports nothing of the app and has one thread and no event loop, so that it c
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -102,6 +103,7 @@ class Supervisor:
     def _start_generation(self) -> None:
         if self._is_stopping or self._coming is not None:
             return
+        gc.freeze()  # else the zygote's collections would copy it all
         pid, channel = fork_zygote(self._nursery, self._forget)
         zygote = self._coming = ZygoteProcess(pid, channel, time.monotonic())
         # Its end is told by SIGCHLD.

@@ -26,7 +26,7 @@ from .process import AppProcess, loaded_models
 from .signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    import uvicorn
 
     from .app_server import AppServer
 
@@ -53,8 +53,10 @@ class Birth:
     supervisor: int
 
 
-def run_worker(app: ASGIApp, options: ServeOptions, listener: socket.socket, birth: Birth) -> int:
-    """Serve `app`; returns the exit code."""
+def run_worker(
+    config: uvicorn.Config, options: ServeOptions, listener: socket.socket, birth: Birth
+) -> int:
+    """Serve; returns the exit code."""
     _come_to_life(birth)
     channel = birth.channel
     process = AppProcess(
@@ -74,7 +76,7 @@ def run_worker(app: ASGIApp, options: ServeOptions, listener: socket.socket, bir
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         share = Share(birth.board, birth.row)
         journal = Journal(birth.board, birth.row, worker=birth.number, restarts=birth.restarts)
-        return process.run(app, listener, share=share, journal=journal, beside=beside)
+        return process.run(config, listener, share=share, journal=journal, beside=beside)
 
     return guarded(options, process.stopping, run)
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 from loadonce.lifecycle.inheriting import why_not_inherited
 from loadonce.lifecycle.registry import Registry
 from loadonce.observe.events import log_fields
-from loadonce.observe.memory import give_back_freed
+from loadonce.observe.memory import give_back_freed, let_go_of_files
 
 from .board import Board
 from .channel import Channel, Message
@@ -35,12 +35,12 @@ from .locks import Stamps, lock_files, stamps
 from .logs import StartLines
 from .native_jobs import run_jobs_alone
 from .options import ServeOptions
-from .process import import_what_serves
+from .preparing import prepare
 from .signals import STOP_SIGNALS
 from .worker import Birth, run_worker
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    import uvicorn
 
 logger = logging.getLogger("loadonce")
 
@@ -108,6 +108,7 @@ class _Zygote:
         self._nursery = nursery
         self._channel = channel
         self._locks: Stamps = {}
+        self._has_forked = False
 
     def run(self) -> int:
         """Load, then fork when asked, until the supervisor closes the channel."""
@@ -117,7 +118,7 @@ class _Zygote:
             signal.signal(number, signal.SIG_IGN)
         began = time.monotonic()
         try:
-            app = self._load()
+            config = self._load()
         except Exception as error:
             return tell_failure(error, self._nursery.options)
         self._nursery.lines.started()
@@ -131,10 +132,13 @@ class _Zygote:
         self._channel.send(loaded)
         while (message := self._channel.receive()) is not None:
             request, descriptors = message
-            self._fork_worker(app, request, descriptors)
+            self._fork_worker(config, request, descriptors)
+            if not self._has_forked:  # it takes longer than a fork
+                self._has_forked = True
+                let_go_of_files()
         return EXIT_STOPPED
 
-    def _load(self) -> ASGIApp:
+    def _load(self) -> uvicorn.Config:
         options = self._nursery.options
         os.environ.update(dict.fromkeys(_ONE_THREAD, "1"), TOKENIZERS_PARALLELISM="false")
         os.environ["LOADONCE_WORKERS"] = str(options.workers)
@@ -148,13 +152,15 @@ class _Zygote:
             for model in registry:
                 if model.slot.inherited is not None:
                     run_jobs_alone(model.slot.inherited.value)
-        import_what_serves(options, app)
+        config = prepare(options, app)
         gc.collect()
         give_back_freed()
         gc.freeze()
-        return app
+        return config
 
-    def _fork_worker(self, app: ASGIApp, request: Message, descriptors: list[int]) -> None:
+    def _fork_worker(
+        self, config: uvicorn.Config, request: Message, descriptors: list[int]
+    ) -> None:
         """Fork twice: the worker's parent ends, so that it belongs to the supervisor."""
         # A worker that is told to stop this early stops as soon as it can.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -163,12 +169,12 @@ class _Zygote:
             if os.fork() != 0:
                 os._exit(0)
             self._channel.close()
-            _become(lambda: self._run_worker(app, request, descriptors[0]))
+            _become(lambda: self._run_worker(config, request, descriptors[0]))
         os.close(descriptors[0])
         os.waitpid(parent, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _run_worker(self, app: ASGIApp, request: Message, descriptor: int) -> int:
+    def _run_worker(self, config: uvicorn.Config, request: Message, descriptor: int) -> int:
         nursery = self._nursery
         birth = Birth(
             number=request["number"],
@@ -178,7 +184,7 @@ class _Zygote:
             channel=Channel(socket.socket(fileno=descriptor)),
             supervisor=nursery.supervisor,
         )
-        return run_worker(app, nursery.options, nursery.listener, birth)
+        return run_worker(config, nursery.options, nursery.listener, birth)
 
 
 async def _preload(known: Iterable[Registry]) -> None:
