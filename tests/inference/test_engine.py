@@ -18,7 +18,7 @@ from loadonce.errors import (
 )
 from loadonce.inference import Engine
 from loadonce.inference.engine import LATER
-from loadonce.inference.placement import OVERRUN, TRIALS
+from loadonce.inference.placement import ALONE, IN_VAIN, OVERRUN, TRIALS
 from loadonce.observe.statistics import CallStatistics
 from loadonce.testing import FakeClock
 
@@ -550,13 +550,14 @@ async def test_calls_of_one_turn_gather_on_the_loop_where_that_pays() -> None:
     await batch(engine, vectorised, 0)
     results = await asyncio.gather(*(batch(engine, vectorised, item) for item in range(20)))
     assert results == [2 * item for item in range(20)]
-    assert set(calls) == {1}  # nobody had looked for company yet
+    assert calls == [1, 1, 19]  # the second of the turn met the first
     calls.clear()
     results = await asyncio.gather(*(batch(engine, vectorised, item) for item in range(20)))
     assert results == [2 * item for item in range(20)]
     assert calls == [20]
     calls.clear()
-    for item in range(3):  # alone: the first waits for the end of its turn, then none does
+    for item in range(ALONE):  # each waits for the end of its turn, then none does
+        assert engine.batch_now(2, vectorised, item) is LATER
         assert await batch(engine, vectorised, item) == 2 * item
     assert engine.batch_now(2, vectorised, 4) == 8
     await engine.close()
@@ -571,9 +572,9 @@ async def test_calls_that_cost_the_same_together_do_not_gather() -> None:
 
     engine = make(placement="inline")
     await batch(engine, row_by_row, 0)
-    for _ in range(2):
+    for _ in range(IN_VAIN):
         await asyncio.gather(*(batch(engine, row_by_row, item) for item in range(20)))
-    assert calls[-1] == 20  # tried once
+    assert calls[-1] == 20  # tried
     calls.clear()
     for _ in range(2):
         await asyncio.gather(*(batch(engine, row_by_row, item) for item in range(20)))

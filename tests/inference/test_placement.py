@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from loadonce.inference.placement import (
+    ALONE,
     FORGIVEN,
     IDLE,
+    IN_VAIN,
     LONG,
     MOST_TRIALS,
+    NOT_AGAIN,
     OVERRUN,
     PERHAPS,
     SHORT,
@@ -21,7 +24,6 @@ from loadonce.inference.placement import (
     gathering_pays,
     is_short,
     must_leave,
-    pieces_pay,
     trials_after_leaving,
 )
 
@@ -55,9 +57,10 @@ def test_only_what_is_certainly_short_runs_on_the_loop(
 
 
 def test_one_overrun_or_a_long_mean_leaves_the_loop() -> None:
-    assert must_leave(OVERRUN * 1.01, 20e-6)
-    assert must_leave(SHORT, LONG * 1.01)
-    assert not must_leave(SHORT * 1.2, SHORT * 1.2)  # between the two thresholds nothing moves
+    assert must_leave(OVERRUN * 1.01, 20e-6, 1)
+    assert must_leave(SHORT, LONG * 1.01, TRIALS)
+    assert not must_leave(LONG * 2, LONG * 2, TRIALS - 1)  # the first ones find cold caches
+    assert not must_leave(SHORT * 1.2, SHORT * 1.2, TRIALS)  # between the two nothing moves
 
 
 def test_each_overrun_doubles_the_trials_until_they_are_forgiven() -> None:
@@ -68,7 +71,7 @@ def test_each_overrun_doubles_the_trials_until_they_are_forgiven() -> None:
 
 
 def test_gathering_pays_where_a_batch_is_cheaper_than_its_parts() -> None:
-    assert gathering_pays(15 * US, 30 * US, 32)  # a pipeline of vector operations
+    assert gathering_pays(20 * US, 30 * US, 32)  # a pipeline of vector operations
     assert not gathering_pays(20 * US, 32 * 20 * US, 32)  # a forest: row by row
     assert not gathering_pays(5 * US, 6 * US, 64)  # cheaper than the waiting itself
     assert not gathering_pays(30 * US, 200 * US, 10)  # the thread that it needs costs more
@@ -174,56 +177,65 @@ def test_sizes_are_measured_apart() -> None:
     assert repr(profile).startswith("<Profile f [<Gauge inline 20 us>, <Gauge thread 0 us>")
 
 
-def known(*means: float, placement: str = "auto") -> Profile:
-    """A profile of which the first sizes run on the loop and take so long."""
-    profile = Profile("f", placement, is_async=False)  # type: ignore[arg-type]
-    for number, mean in enumerate(means):
-        run_in_thread(profile.gauge(2**number), TRIALS, mean)
-    return profile
-
-
-def size_now(profile: Profile, size: float, is_divisible: bool = True) -> float:
-    return profile.size_now(size, is_divisible=is_divisible)
-
-
 def test_twice_the_items_take_at_most_twice_as_long() -> None:
-    profile = known(10e-6)
-    assert size_now(profile, 3) == 3
-    assert profile.places == {1: "inline", 2: "inline", 4: "inline"}
-    assert size_now(profile, 64) == 8  # 80 us; the next size is not certain
-    profile.gauge(8).ran_inline(OVERRUN * 2, 0.0)  # it was not so
-    assert size_now(profile, 64) == 4
+    profile = Profile("f", "auto", is_async=False)
+    assert profile.gauge(2).place == "thread"
+    run_in_thread(profile.single, TRIALS, SHORT / 2)
+    assert profile.gauge(4).place == "thread"  # batches of two are not known
+    two = profile.gauge(2)
+    assert (two.place, two.runs_at_once) == ("inline", False)  # measured in full, as long as new
+    two.ran_inline(SHORT * 1.1, 0.0)
+    assert profile.gauge(4).place == "thread"
+    two.ran_inline(OVERRUN * 2, 0.0)  # it was not so
+    assert profile.gauge(2).place == "thread"  # and is not taken for it again, but measured
+    declared = Profile("f", "thread", is_async=False)
+    declared.single.is_inline = True
+    declared.single.mean = SHORT / 2
+    assert declared.gauge(2).place == "thread"
 
 
-def test_a_batch_that_is_not_short_runs_in_short_pieces_if_they_cost_no_more() -> None:
-    by_rows = known(20e-6)
-    run_in_thread(by_rows.gauge(64), 1, 64 * 20e-6)
-    assert size_now(by_rows, 64) == 4
-    assert size_now(by_rows, 64, is_divisible=False) == 64  # one caller's
-    vectorised = known(100e-6)
-    run_in_thread(vectorised.gauge(64), 1, 200e-6)
-    assert size_now(vectorised, 64) == 64
-    assert pieces_pay(1.0, 2, 0.0)  # of an unknown size the pieces are all that is known
+def met(profile: Profile, *tasks: object, calls: int = 0) -> list[bool]:
+    """Who of these is told to wait for the end of the turn."""
+    told = []
+    for task in tasks:
+        told.append(profile.asked_by is not None and profile.met(task, calls))
+        profile.asked_by = profile.asked_by or task
+    profile.end_turn()
+    return told
 
 
-@pytest.mark.parametrize("placement", ["thread", "inline"])
-def test_what_was_declared_is_not_cut(placement: str) -> None:
-    profile = known(10e-6, placement=placement)
-    run_in_thread(profile.gauge(64), 1, 100e-6)
-    assert [size_now(profile, 64) for _ in range(20)] == [64.0] * 20
+def test_calls_gather_once_two_tasks_meet_in_a_turn_until_they_are_alone_again() -> None:
+    profile, one, other = Profile("f", "auto", is_async=False), object(), object()
+    assert met(profile, one, one, one) == [False] * 3  # one request that asks three times
+    assert met(profile, other) == [False]
+    assert not profile.gathers
+    assert met(profile, one, other) == [False, True]
+    assert profile.gathers
+    for _ in range(ALONE - 1):
+        profile.gathered(1, 20e-6, 0)
+    run_in_thread(profile.single, 1, 50e-6)
+    profile.gathered(2, 50e-6, 0)
+    for _ in range(ALONE):
+        assert profile.gathers
+        profile.gathered(1, 20e-6, 0)
+    assert not profile.gathers
+    assert met(profile, one, other) == [False, True]  # at once again
 
 
-def test_under_load_some_batches_are_of_one_item_until_lonely_calls_are_known() -> None:
-    profile = known()
-    assert [size_now(profile, 64) for _ in range(20)] == [64.0] * 20  # nothing is known
-    run_in_thread(profile.gauge(64), 1, 300e-6)
-    sizes = [size_now(profile, 64) for _ in range(20)]
-    assert (sizes.count(1.0), sizes.count(64.0)) == (5, 15)
-    run_in_thread(profile.single, 3, PERHAPS * 1.1)
-    assert [size_now(profile, 64) for _ in range(20)] == [64.0] * 20  # they are long
-    slow = known()
-    run_in_thread(slow.gauge(64), 1, 1.0)
-    assert [size_now(slow, 64) for _ in range(20)] == [64.0] * 20  # so are they certainly
+def test_calls_that_are_no_cheaper_together_stop_gathering_for_long() -> None:
+    profile = Profile("f", "auto", is_async=False)
+    run_in_thread(profile.single, 1, 20e-6)
+    profile.gathers = True
+    for _ in range(100):
+        profile.gathered(4, 80e-6, 100)
+        profile.gathered(4, 20e-6, 100)  # others make up for it
+    assert profile.gathers
+    for _ in range(IN_VAIN):
+        assert profile.gathers
+        profile.gathered(4, 80e-6, 100)
+    assert not profile.gathers
+    assert met(profile, object(), object(), calls=99 + NOT_AGAIN) == [False, False]
+    assert met(profile, object(), object(), calls=100 + NOT_AGAIN) == [False, True]
 
 
 def test_asynchronous_functions_and_objects_are_told_apart() -> None:

@@ -22,6 +22,18 @@ async def _receive() -> Message:
     return {"type": "http.request"}
 
 
+class Cycle:
+    """What uvicorn's cycle is for the gate: it sends, and knows what has been sent."""
+
+    def __init__(self) -> None:
+        self.sent = Sent()
+        self.response_started = False
+
+    async def send(self, message: Message) -> None:
+        self.response_started = True
+        self.sent.append(message)
+
+
 class Sent(list[Message]):
     async def __call__(self, message: Message) -> None:
         self.append(message)
@@ -41,13 +53,13 @@ async def begin_and_hang(_scope: Message, _receive: Any, send: Any) -> None:
     await asyncio.sleep(60)
 
 
-@pytest.mark.parametrize("is_draining", [False, True])
-async def test_answers_close_connections_only_while_it_drains(is_draining: bool) -> None:
-    gate, sent = Gate(answer), Sent()
-    gate.is_draining = is_draining
-    await gate(HTTP, _receive, sent)
-    assert ((b"connection", b"close") in sent[0]["headers"]) is is_draining
-    assert sent[1] == {"type": "http.response.body", "body": b"fine"}
+async def test_what_is_sent_passes_unchanged() -> None:
+    sent = Sent()
+    await Gate(answer)(HTTP, _receive, sent)
+    assert sent == [
+        {"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]},
+        {"type": "http.response.body", "body": b"fine"},
+    ]
 
 
 async def test_other_protocols_pass_unchanged() -> None:
@@ -62,8 +74,8 @@ async def test_other_protocols_pass_unchanged() -> None:
     assert seen == [scope, _receive, sent]
 
 
-async def _cancelled(gate: Gate, sent: Sent) -> asyncio.Task[None]:
-    task = asyncio.ensure_future(gate(HTTP, _receive, sent))
+async def _cancelled(gate: Gate, cycle: Cycle, kind: str = "http") -> asyncio.Task[None]:
+    task = asyncio.ensure_future(gate(HTTP | {"type": kind}, _receive, cycle.send))
     await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.wait([task])
@@ -71,24 +83,27 @@ async def _cancelled(gate: Gate, sent: Sent) -> asyncio.Task[None]:
 
 
 async def test_a_request_that_is_cut_off_is_answered() -> None:
-    gate, sent = Gate(hang), Sent()
+    gate, cycle = Gate(hang), Cycle()
     gate.is_closing = True
-    task = await _cancelled(gate, sent)
+    task = await _cancelled(gate, cycle)
     assert not task.cancelled()
-    assert sent[0]["status"] == 503
-    headers = dict(sent[0]["headers"])
+    assert cycle.sent[0]["status"] == 503
+    headers = dict(cycle.sent[0]["headers"])
     assert headers[b"content-type"] == b"application/problem+json"
     assert headers[b"connection"] == b"close"
     assert int(headers[b"retry-after"]) >= 1
-    assert json.loads(sent[1]["body"])["detail"].startswith("The server is shutting down")
+    assert json.loads(cycle.sent[1]["body"])["detail"].startswith("The server is shutting down")
 
 
 async def test_an_answer_that_has_begun_is_left_as_it_is() -> None:
-    gate, sent = Gate(begin_and_hang), Sent()
+    gate, cycle = Gate(begin_and_hang), Cycle()
     gate.is_closing = True
-    await _cancelled(gate, sent)
-    assert [message["type"] for message in sent] == ["http.response.start"]
+    await _cancelled(gate, cycle)
+    assert [message["type"] for message in cycle.sent] == ["http.response.start"]
 
 
 async def test_any_other_cancellation_passes() -> None:
-    assert (await _cancelled(Gate(hang), Sent())).cancelled()
+    assert (await _cancelled(Gate(hang), Cycle())).cancelled()
+    gate = Gate(hang)
+    gate.is_closing = True
+    assert (await _cancelled(gate, Cycle(), "websocket")).cancelled()

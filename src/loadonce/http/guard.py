@@ -7,6 +7,7 @@ held that the app does not hold anyway.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -47,15 +48,9 @@ class Guard:
         self._allow_non_finite = allow_non_finite
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._websocket(scope, receive, send)
-        else:
-            log_direct_routes(self._owner)
-            await self._app(scope, receive, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
         body: GuardedBody | None = None
         if _SEEN not in scope:  # a mounted app's guard leaves bodies to the outer one
             scope[_SEEN] = True
@@ -71,6 +66,13 @@ class Guard:
             if self._owner.debug or not leaves_failures_to_us(self._owner):
                 raise
             await self._answer(error, scope, receive, response, body)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            log_direct_routes(self._owner)
+            await self._app(scope, receive, send)
 
     async def _answer(
         self,
@@ -111,18 +113,20 @@ class Guard:
 class _Response:
     """How far the response has come."""
 
+    is_started = False
+    is_complete = False
+
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.is_started = False
-        self.is_complete = False
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
+        """No coroutine of its own: every answer passes here twice."""
         kind = message["type"]
         if kind == "http.response.start":
             self.is_started = True
         elif kind in _BODY and not message.get("more_body", False):
             self.is_complete = True
-        await self._send(message)
+        return self._send(message)
 
 
 class _Socket:

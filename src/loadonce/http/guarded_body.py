@@ -23,6 +23,7 @@ _MOST_HELD = 2**20  # bytes, of a body that a handler reads by itself
 _HARDLY_ANY = 2**16  # bytes, held without asking who parses them
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _AS_IT_COMES = (APIRoute.get_route_handler, DirectRoute.get_route_handler)
+_PLAIN = b"application/json"
 _JSON = re.compile(rb"\s*[^;\s]+[/+]json\s*(?:;|$)", re.IGNORECASE)
 
 
@@ -39,18 +40,19 @@ class GuardedBody:
         is_encoded: whether the body is compressed, as its header says.
     """
 
+    _chunks: Sequence[bytes] = ()
+    _held = 0
+    _body: bytes | None = None
+    _doubts: tuple[Finding, ...] = ()
+
     def __init__(
         self, scope: Scope, receive: Receive, allow_non_finite: bool, is_encoded: bool
     ) -> None:
         self._scope = scope
         self._receive = receive
         self._allow_non_finite = allow_non_finite
-        self._chunks: list[bytes] = []
-        self._held = 0
         self._is_encoded = is_encoded
         self._is_done = is_encoded  # nothing to look at
-        self._body: bytes | None = None
-        self._doubts: tuple[Finding, ...] = ()
 
     async def receive(self) -> Message:
         """The next message.
@@ -68,7 +70,7 @@ class GuardedBody:
             self._is_done = True
             self._look(chunk)
             return message
-        self._chunks.append(chunk)
+        self._chunks = [*self._chunks, chunk]
         self._held += len(chunk)
         if message.get("more_body", False):
             if self._held > _MOST_HELD and not self._will_be_parsed():
@@ -95,7 +97,7 @@ class GuardedBody:
         return parsed in (self._body, self._body.removeprefix(codecs.BOM_UTF8))
 
     def _finish(self) -> bytes:
-        chunks, self._chunks = self._chunks, []
+        chunks, self._chunks = self._chunks, ()
         self._is_done = True
         return b"".join(chunks)
 
@@ -148,7 +150,7 @@ def guarded(scope: Scope, receive: Receive, allow_non_finite: bool) -> GuardedBo
     if content_type is None:
         is_json = scope["method"] not in _WITHOUT_BODY
     else:
-        is_json = _JSON.match(content_type) is not None
+        is_json = content_type == _PLAIN or _JSON.match(content_type) is not None
     return GuardedBody(scope, receive, allow_non_finite, is_encoded) if is_json else None
 
 

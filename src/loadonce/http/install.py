@@ -12,7 +12,7 @@ from .guard import Guard
 from .handlers import add_handlers
 from .metrics import metrics_route
 from .openapi import describe_problems
-from .probes import probe_routes
+from .probes import probe_route
 
 _INSTALLED = "loadonce_registries"
 
@@ -38,7 +38,7 @@ def install(
     Args:
         app: the app; it must not have started yet (a lifespan is too late).
         registries: whose models the probes tell about.
-        probes: add the three probe routes.
+        probes: add the route of the three probes.
         metrics: add `/metrics` for Prometheus, on the same port as everything else.
         allow_non_finite: let NaN and the infinities in request bodies pass.
 
@@ -60,9 +60,9 @@ def install(
     # Innermost, so that answers to failures still pass the app's own middleware (CORS, ids, ...).
     app.user_middleware.append(Middleware(Guard, owner=app, allow_non_finite=allow_non_finite))
     if probes:
-        app.router.routes[:0] = probe_routes(registries)
+        app.router.routes.insert(0, probe_route(registries))
     if metrics:
-        app.router.routes[:0] = [metrics_route(registries)]
+        app.router.routes.insert(0, metrics_route(registries))
 
 
 def installed_registries(app: FastAPI) -> tuple[Registry, ...] | None:

@@ -14,7 +14,7 @@ No probe touches a model, a lock or a thread; nothing is cached.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -26,49 +26,51 @@ from loadonce.lifecycle.registry import Registry
 from loadonce.lifecycle.reporting import unique_name
 from loadonce.lifecycle.version import State
 
-from .paths import is_elsewhere
 from .problems import OK, SERVICE_UNAVAILABLE, render
 
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-LIVE, STARTED, READY = "/livez", "/startupz", "/readyz"
+LIVE, STARTED, READY = _PROBES = "/livez", "/startupz", "/readyz"
 
 _LEAVING = frozenset({State.DRAINING.value, State.UNLOADED.value})
 
 
-def probe_routes(registries: Sequence[Registry]) -> list[Route]:
-    """Routes for GET and HEAD that are not part of the app's API: no dependencies, no schema."""
+def probe_route(registries: Sequence[Registry]) -> Route:
+    """The route of all three, for GET and HEAD; no part of the app's API: no dependencies, no
+    schema."""
 
-    async def livez(_request: Request) -> Response:
+    def livez() -> Response:
         return _response(OK, "ok")
 
-    async def startupz(_request: Request) -> Response:
+    def startupz() -> Response:
         found = [registry.readiness() for registry in registries]
         is_started = all(one.is_started for one in found)
         status = OK if is_started else SERVICE_UNAVAILABLE
         return _response(status, "ok" if is_started else "loading", _states(registries, found))
 
-    async def readyz(_request: Request) -> Response:
+    def readyz() -> Response:
         found = [registry.readiness() for registry in registries]
         word = _word(found)
         status = OK if word in ("ok", "degraded") else SERVICE_UNAVAILABLE
         return _response(status, word, _states(registries, found))
 
-    endpoints: tuple[tuple[str, Callable[[Request], Awaitable[Response]]], ...] = (
-        (LIVE, livez),
-        (STARTED, startupz),
-        (READY, readyz),
-    )
-    return [ProbeRoute(path, endpoint, include_in_schema=False) for path, endpoint in endpoints]
+    probes: dict[str, Callable[[], Response]] = {LIVE: livez, STARTED: startupz, READY: readyz}
+
+    async def probe(request: Request) -> Response:
+        return probes["/" + request.path_params["probe"]]()
+
+    return ProbeRoute("/{probe}", probe, include_in_schema=False)
 
 
 class ProbeRoute(Route):
     """One that costs the requests for other routes nearly nothing."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether this probe is asked for."""
-        return (Match.NONE, {}) if is_elsewhere(scope, self.path) else super().matches(scope)
+        """Whether a probe is asked for."""
+        if scope.get("path", "").endswith(_PROBES):
+            return super().matches(scope)
+        return Match.NONE, {}
 
 
 def _word(found: Sequence[Readiness]) -> str:

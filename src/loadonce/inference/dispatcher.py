@@ -15,12 +15,11 @@ from loadonce.observe.statistics import CallStatistics
 from .batching import affordable_size, seconds_until_due
 from .execution import Ran, run_job, run_job_here
 from .jobs import Call, Job
-from .placement import Gauge, gathering_pays
+from .placement import Gauge
 from .threads import WorkerThread
 from .turns import Turns
 
 _TURN = 1e-3  # seconds that batches may take on the loop before others have their turn
-_NOT_AGAIN = 4096  # calls until gathering that did not pay is tried again
 
 
 class Dispatcher:
@@ -175,9 +174,7 @@ class Dispatcher:
         if job.count > 1:
             timeout = math.inf if self._timeout is None else self._timeout
             left = job.first.enqueued + timeout - asyncio.get_running_loop().time()
-            profile, is_divisible = job.profile, job.count == len(job.parts)
-            size = min(job.size, affordable_size(profile.curve, left, self._max_batch_size))
-            taken = job.take(profile.size_now(size, is_divisible=is_divisible))
+            taken = job.take(affordable_size(job.profile.curve, left, self._max_batch_size))
         self._queue.pass_on(job, is_done=taken is job)
         if taken is job:
             self._stop_gathering(job)
@@ -232,24 +229,16 @@ class Dispatcher:
     def _ran_in_thread(self, job: Job, gauge: Gauge, thread: WorkerThread, ran: Ran) -> None:
         gauge.ran_in_thread(ran.wall, ran.busy, ran.idle)
         self._settle(job, ran)
-        self._consider_gathering(job, ran.busy + ran.idle)
+        if job.profile.gathers:
+            job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)
         self.release(thread)
 
     def _ran_inline(self, job: Job, gauge: Gauge, ran: Ran) -> None:
         gauge.ran_inline(ran.busy, ran.idle)
         self._settle(job, ran)
-        self._consider_gathering(job, ran.busy + ran.idle)
+        if job.profile.gathers:
+            job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)
         self.free += 1
-
-    def _consider_gathering(self, job: Job, seconds: float) -> None:
-        profile = job.profile
-        if not profile.gathers:
-            return
-        if job.count == 1:
-            profile.gathers = False  # alone: the next one does not wait for the end of its turn
-        elif not gathering_pays(profile.single.mean, seconds, job.count):
-            profile.gathers = False
-            profile.gathers_again = self._statistics.calls + _NOT_AGAIN
 
     def _settle(self, job: Job, ran: Ran) -> None:
         errors = job.count if ran.error is not None else 0

@@ -39,7 +39,7 @@ BatchFunction = Callable[[T, list[I]], Iterable[R] | Awaitable[Iterable[R]]]
 LATER: Final = object()
 """What `run_now` and `batch_now` return where the call has to wait, or needs a thread."""
 
-_LOOK = 16  # one call of so many that run on the loop at once looks for company in its turn
+_ONE = (1.0,)  # the price of an item
 _EARLY = 2e-3  # seconds that a timer may fire before its time
 
 
@@ -96,7 +96,6 @@ class Engine:
         self._max_queue = max_queue
         self._calls: dict[Call, None] = {}  # that wait for a result, the earliest deadline first
         self._deadline_timer: asyncio.TimerHandle | None = None
-        self._is_looking = False
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -145,6 +144,12 @@ class Engine:
             gauge = profile.gauge(self._batch_cost(item))
         if not gauge.runs_at_once or self._max_wait:
             return LATER
+        task = asyncio.current_task()
+        if profile.asked_by is None:
+            profile.asked_by = task
+            asyncio.get_running_loop().call_soon(profile.end_turn)
+        elif profile.met(task, statistics.calls):
+            return LATER
         started = perf_counter()
         try:
             results: Any = function(value, [item])
@@ -160,8 +165,6 @@ class Engine:
         statistics.compute_seconds += seconds
         statistics.single_batches += 1
         gauge.ran_at_once(seconds)
-        if not statistics.calls % _LOOK:
-            self._look_for_company(profile)
         return result
 
     def _failed_now(self, gauge: Gauge, started: float, error: BaseException) -> BaseException:
@@ -202,9 +205,13 @@ class Engine:
             DeadlineExceededError: no result within the timeout.
         """
         self._check_admission(1)
-        results: list[R] = await self._results(
-            self._batch_call(key, value, function, (item,), False)
-        )
+        call = self._batch_call(key, value, function, (item,), False)
+        try:  # as in `_results`, without a coroutine more
+            results: list[R] = await call.future
+        except BaseException as error:
+            self._leave(call, error)
+            raise
+        del self._calls[call]
         return results[0]
 
     async def batch_many(
@@ -288,16 +295,18 @@ class Engine:
 
     def _call(self, items: Sequence[Any], *, returns_exceptions: bool) -> Call:
         loop = asyncio.get_running_loop()
-        cost = self._batch_cost
-        prices = [1.0] * len(items) if cost is None else [cost(item) for item in items]
+        count, cost = len(items), self._batch_cost
+        if cost is not None:
+            prices: Sequence[float] = [cost(item) for item in items]
+        else:
+            prices = _ONE if count == 1 else [1.0] * count
         call = Call(
-            *(loop.create_future(), loop.time(), items, prices),
-            returns_exceptions=returns_exceptions,
+            loop.create_future(), loop.time(), items, prices, returns_exceptions=returns_exceptions
         )
         self._calls[call] = None
         if self.timeout is not None and self._deadline_timer is None:
             self._deadline_timer = loop.call_later(self.timeout, self._expire, self.timeout)
-        self.statistics.waiting += len(items)
+        self.statistics.waiting += count
         return call
 
     def _batch_call(
@@ -323,15 +332,17 @@ class Engine:
 
     async def _results(self, call: Call) -> list[Any]:
         try:
-            return await call.future
-        except asyncio.CancelledError:
-            self.statistics.cancelled += len(call.items)
+            results: list[Any] = await call.future
+        except BaseException as error:
+            self._leave(call, error)
             raise
-        finally:
-            self._leave(call)
+        del self._calls[call]
+        return results
 
-    def _leave(self, call: Call) -> None:
+    def _leave(self, call: Call, error: BaseException) -> None:
         """Free the place of a caller that leaves, before its turn perhaps: others may wait."""
+        if isinstance(error, asyncio.CancelledError):
+            self.statistics.cancelled += len(call.items)
         del self._calls[call]
         call.forget()
         self._dispatcher.withdraw(call)
@@ -347,16 +358,3 @@ class Engine:
             is_running = any(job.is_running for job in call.jobs)
             error = DeadlineExceededError(self.name, timeout, "running" if is_running else "queue")
             self.statistics.expired += len(call.items) if call.fail(error) else 0
-
-    def _look_for_company(self, profile: Profile) -> None:
-        """Find out whether more calls come in this turn of the loop; if so, they will gather."""
-        if self._is_looking or self.statistics.calls < profile.gathers_again:
-            return
-        self._is_looking = True
-        before = self.statistics.calls
-
-        def at_end_of_turn() -> None:
-            self._is_looking = False
-            profile.gathers = self.statistics.calls > before
-
-        asyncio.get_running_loop().call_soon(at_end_of_turn)

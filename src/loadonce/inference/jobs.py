@@ -8,6 +8,7 @@ from typing import Any
 
 from .placement import Profile
 
+_FIRST = range(1)
 
 class Call:
     """One caller's wait: for one result, or for those of many items.
@@ -40,8 +41,8 @@ class Call:
         self.prices = prices
         self.jobs: list[Job] = []
         self.returns_exceptions = returns_exceptions
-        self._results: list[Any] = [None] * len(items)
         self._left = len(items)
+        self._results: list[Any] = [None] * self._left
 
     def settle(self, start: int, outcomes: Sequence[Any]) -> None:
         """Some of its items have their results; an exception is that item's error."""
@@ -113,8 +114,9 @@ class Job:
         part = self.parts.get(call)
         if part is None:
             call.jobs.append(self)
-            part = range(number, number)
-        self.parts[call] = range(part.start, number + 1)
+            self.parts[call] = range(number, number + 1) if number else _FIRST
+        else:
+            self.parts[call] = range(part.start, number + 1)
         self.count += 1
         self.size += call.prices[number]
 
@@ -163,11 +165,14 @@ class Job:
 
     def settle(self, outcomes: Sequence[Any]) -> int:
         """Give every caller the results; returns how many of them are errors."""
-        position = 0
+        position = errors = 0
         for call, part in self.parts.items():
-            call.settle(part.start, outcomes[position : position + len(part)])
-            position += len(part)
-        return sum(isinstance(outcome, Exception) for outcome in outcomes)
+            end = position + len(part)
+            call.settle(part.start, outcomes[position:end])
+            position = end
+        for outcome in outcomes:
+            errors += isinstance(outcome, Exception)
+        return errors
 
     def fail(self, error: BaseException) -> None:
         """Give every caller this error."""

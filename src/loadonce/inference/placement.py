@@ -8,7 +8,6 @@ the loop, and everyone who waits for the loop waits less.
 from __future__ import annotations
 
 import inspect
-import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -30,12 +29,14 @@ IDLE = 50e-6  # seconds in which nobody computed: the call waited for something
 TRIED = 32  # calls that are measured in full where the thread did not show them to be short
 WATCHED = 512  # calls that are measured in full after an overrun that nothing explains
 FORGIVEN = 16  # times its trials a call must have done well for its overruns to be forgotten
-TURN = 8e-6  # seconds that waiting for the end of the loop's turn costs each call
+TURN = 15e-6  # seconds that a call costs which waits for the end of the loop's turn
 HOP = 150e-6  # seconds that a thread costs a batch
+ALONE = 4  # turns with one call after which calls gather no more
+IN_VAIN = 8  # batches that were no cheaper, and are not made up for, after which they gather no more
+NOT_AGAIN = 4096  # calls until gathering that did not pay is tried again
 
 _SMOOTHING = 0.1  # of the moving means
 _MOST_PROFILES = 128
-_TRIAL_TURNS = 4  # one batch of so many is of one item, while lonely calls are unknown
 
 
 def is_short(samples: Iterable[tuple[float, float]], limit: float = SHORT) -> bool:
@@ -55,10 +56,10 @@ def is_short(samples: Iterable[tuple[float, float]], limit: float = SHORT) -> bo
     return last_but_one <= limit and longest <= OVERRUN
 
 
-def must_leave(last: float, mean: float) -> bool:
-    """Whether calls of which the last took so many seconds on the loop, and all of them so many
-    on average, must leave it."""
-    return last > OVERRUN or mean > LONG
+def must_leave(last: float, mean: float, count: int) -> bool:
+    """Whether calls of which the last took so many seconds on the loop, and `count` of them so many
+    on average, must leave it. The first ones find their caches cold."""
+    return last > OVERRUN or (mean > LONG and count >= TRIALS)
 
 
 def trials_after_leaving(trials: int, done_well: int) -> int:
@@ -72,12 +73,6 @@ def gathering_pays(single: float, together: float, count: int) -> bool:
     `together`: with the waiting for the end of the loop's turn, and the thread for long ones."""
     hop = HOP if together > SHORT else 0.0
     return count * (single - TURN) > together + hop
-
-
-def pieces_pay(piece: float, pieces: int, whole: float) -> bool:
-    """Whether a batch that takes `whole` seconds in a thread (0 if unknown) is cheaper in so many
-    pieces on the loop, of `piece` seconds each."""
-    return not whole or piece * pieces <= whole + HOP
 
 
 class Gauge:
@@ -117,23 +112,20 @@ class Gauge:
         return f"<Gauge {self.place} {self.mean * 1e6:.0f} us>"
 
     @property
+    def is_short(self) -> bool:
+        """Whether calls run on the loop, and are known to take less than they might."""
+        return self.is_inline and 0.0 < self.mean <= SHORT
+
+    @property
     def place(self) -> str:
         """ "inline" or "thread"."""
         return "inline" if self.is_inline else "thread"
 
-    @property
-    def is_worth_a_trial(self) -> bool:
-        """Whether measuring a call in a thread may show that such calls are short."""
-        shortest = min((busy for busy, _idle in self._recent), default=0.0)
-        return not self.is_inline and (len(self._recent) < 3 or shortest <= PERHAPS)
-
-    def follow(self, smaller: float) -> bool:
-        """Whether batches of this size may run on the loop, if those of half the size do and take
-        `smaller` seconds: twice the items take at most twice as long. Later calls will tell."""
-        if not self.is_inline and not self._watched and 2 * smaller <= SHORT and not self._is_fixed:
+    def follow(self, smaller: Gauge) -> None:
+        """Let batches of this size run on the loop too, if those of half the size do and are short:
+        twice the items take at most twice as long. The first ones will tell."""
+        if not (self.is_inline or self._watched or self._is_fixed) and smaller.is_short:
             self.is_inline = True
-            self.mean = 2 * smaller
-        return self.is_inline
 
     def ran_in_thread(self, wall: float, busy: float, idle: float) -> None:
         """Note a call: seconds until it was done, that it computed, that it waited by itself."""
@@ -155,7 +147,7 @@ class Gauge:
         """Note a call on the loop of which only the wall clock is known."""
         self.mean += _SMOOTHING * (seconds - self.mean)
         self._done_well += 1
-        if seconds > SHORT and not self._is_fixed and must_leave(seconds, self.mean):
+        if seconds > SHORT and not self._is_fixed and must_leave(seconds, self.mean, self._done_well):
             self._leave(self._trials)
 
     def ran_inline(self, busy: float, idle: float) -> None:
@@ -164,7 +156,7 @@ class Gauge:
         self._done_well += 1
         self._watched = max(0, self._watched - 1)
         self.runs_at_once = not self._watched
-        if not self._is_fixed and must_leave(busy + idle, self.mean):
+        if not self._is_fixed and must_leave(busy + idle, self.mean, self._done_well):
             self._leave(trials_after_leaving(self._trials, self._done_well))
 
     def _leave(self, trials: int) -> None:
@@ -185,20 +177,12 @@ class Profile:
         single: the gauge of lonely calls.
         gathers: whether calls that come in one turn of the loop wait for its end.
         gathers_again: the count of calls before which gathering is not tried again.
+        asked_by: the task whose call of this function ran at once in this turn of the loop.
     """
 
     __slots__ = (
-        *(
-            "_gauges",
-            "_make",
-            "_turns",
-            "gathers",
-            "gathers_again",
-            "is_async",
-            "is_measured",
-            "name",
-        ),
-        "single",
+        *("_alone", "_gauges", "_in_vain", "_make", "asked_by", "gathers", "gathers_again", "is_async"),
+        *("is_measured", "name", "single"),
     )
 
     def __init__(self, name: str, placement: Placement, *, is_async: bool) -> None:
@@ -207,9 +191,10 @@ class Profile:
         self.name = name
         self.is_async = is_async
         self.is_measured = not is_fixed
-        self._turns = 0
+        self._alone = self._in_vain = 0
         self.gathers = False
         self.gathers_again = 0
+        self.asked_by: object = None
         self._make: Callable[[], Gauge] = partial(Gauge, is_inline=is_inline, is_fixed=is_fixed)
         self._gauges = [self._make()]
         self.single = self._gauges[0]
@@ -220,34 +205,39 @@ class Profile:
     def gauge(self, size: float) -> Gauge:
         """The gauge of batches of about this size."""
         number = bucket(size)
-        while len(self._gauges) <= number:
-            self._gauges.append(self._make())
-        return self._gauges[number]
+        gauges = self._gauges
+        while len(gauges) <= number:
+            gauges.append(self._make())
+        if number and self.is_measured:
+            gauges[number].follow(gauges[number - 1])
+        return gauges[number]
 
-    def size_now(self, size: float, *, is_divisible: bool) -> float:
-        """How much of a batch of this size should run at one go, where it belongs.
+    def met(self, task: object, calls: int) -> bool:
+        """Whether another task called this function in this turn of the loop: then both had better
+        wait for its end, together. `calls` is the model's count of calls."""
+        if self.asked_by is task or calls < self.gathers_again:
+            return False
+        self.gathers = True
+        return True
 
-        A batch that is not known to be short runs on the loop in pieces, if those are short and
-        cost no more. While nothing is known of lonely calls, because under load there are none,
-        some of the batches are of one item.
+    def end_turn(self) -> None:
+        """The loop's turn is over."""
+        self.asked_by = None
 
-        Args:
-            is_divisible: it consists of calls that would have run alone, had they not met.
-        """
-        limit, mean = 0.0, 0.0
-        for number in range(bucket(size) + 1):
-            gauge = self.gauge(2.0**number)
-            if not (gauge.follow(mean) if limit else gauge.is_inline):
-                break
-            limit, mean = min(2.0**number, size), gauge.mean
-        if limit == size or not is_divisible or not self.is_measured:
-            return size
-        whole = self.gauge(size).mean
-        if limit:
-            return limit if pieces_pay(mean, math.ceil(size / limit), whole) else size
-        self._turns += 1
-        is_trial = not self._turns % _TRIAL_TURNS and 0 < whole <= TRIALS * SHORT
-        return 1.0 if is_trial and self.single.is_worth_a_trial else size
+    def gathered(self, count: int, seconds: float, calls: int) -> None:
+        """So many calls have run together; were they few, or no cheaper, the next ones will not
+        wait for the end of their turn."""
+        self._alone = self._alone + 1 if count == 1 else 0
+        if self._alone >= ALONE:
+            self.gathers = False
+            self._alone = 0
+        if count > 1:
+            pays = gathering_pays(self.single.mean, seconds, count)
+            self._in_vain = max(0, self._in_vain - 1) if pays else self._in_vain + 1
+        if self._in_vain >= IN_VAIN:
+            self.gathers = False
+            self._in_vain = 0
+            self.gathers_again = calls + NOT_AGAIN
 
     @property
     def places(self) -> dict[int, str]:

@@ -18,11 +18,13 @@ from loadonce.observe.events import log_fields
 
 from .accepting import Acceptor, Connections, always
 from .gate import Gate
+from .joining import joining
 from .journal import Journal
 from .lifespan import Lifespan
 from .signals import Stopping, StopRequestedError
 
 _GLANCE = 0.02  # seconds between two looks at what is left; uvicorn announces no ends
+_CLOSE = (b"connection", b"close")
 _LAST_ANSWERS = 0.3  # seconds for the 503 answers of what was cut off
 
 
@@ -95,7 +97,7 @@ class AppServer(uvicorn.Server):
         """Run the app's start, then take connections."""
         await self.lifespan.startup()
         assert sockets is not None
-        protocol: Any = self.config.http_protocol_class
+        protocol = joining(self.config.http_protocol_class)
         self._acceptor = Acceptor(
             sockets[0],
             lambda: protocol(
@@ -115,7 +117,7 @@ class AppServer(uvicorn.Server):
         it has end after their next answer, or by themselves.
         """
         assert self._acceptor is not None
-        self._gate.is_draining = True
+        self._say_close()
         fields = {"signal": self._stopping.signal_name, "requests": self.in_flight}
         if self._stopping.is_replaced:
             log_fields(logging.DEBUG, "leaving", fields)
@@ -132,6 +134,12 @@ class AppServer(uvicorn.Server):
         await self._cut_off()
         await self.lifespan.shutdown()
         self._report()
+
+    def _say_close(self) -> None:
+        """From now on every response tells its client to close the connection, also one to a
+        request that came before."""
+        self.config.encoded_headers.append(_CLOSE)
+        self.server_state.default_headers.append(_CLOSE)
 
     def _close_connections(self, kind: type[Any] | None) -> None:
         """Close those of a kind: at once where nothing is asked, else after the answer."""

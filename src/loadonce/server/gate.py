@@ -1,4 +1,4 @@
-"""The gate all requests pass: while the process drains, answers carry `Connection: close`."""
+"""The gate all requests pass: those that are cut off at the end are answered."""
 
 from __future__ import annotations
 
@@ -10,47 +10,34 @@ from starlette.requests import HTTPConnection
 from loadonce.http.problems import SERVICE_UNAVAILABLE, Problem, problem_response
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-_CLOSE = (b"connection", b"close")
-
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 class Gate:
     """Wraps the app.
 
     Attributes:
-        is_draining: tell clients to leave: every answer closes its connection.
         is_closing: requests that are cancelled now are answered 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.is_draining = False
         self.is_closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (or connection, or the lifespan)."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        has_started = False
-
-        async def closing_send(message: Message) -> None:
-            nonlocal has_started
-            if message["type"] == "http.response.start":
-                has_started = True
-                if self.is_draining:
-                    message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
-            await send(message)
-
         try:
-            await self._app(scope, receive, closing_send)
+            await self._app(scope, receive, send)
         except asyncio.CancelledError:
             # Only the server cancels this task, which ends here: nobody above waits for the error.
-            if not self.is_closing:
+            if not self.is_closing or scope["type"] != "http":
                 raise
-            if not has_started:
+            if not _has_started(send):
                 await _answer_unavailable(scope, receive, send)
+
+
+def _has_started(send: Send) -> bool:
+    """Whether the response has begun: uvicorn's `send` is a method of what knows it."""
+    return bool(getattr(getattr(send, "__self__", None), "response_started", False))
 
 
 async def _answer_unavailable(scope: Scope, receive: Receive, send: Send) -> None:
