@@ -194,6 +194,10 @@ def test_twice_the_items_take_at_most_twice_as_long() -> None:
     assert declared.gauge(2).place == "thread"
 
 
+def gathers(profile: Profile) -> bool:
+    return profile.gathers
+
+
 def met(profile: Profile, *tasks: object, calls: int = 0) -> list[bool]:
     """Who of these is told to wait for the end of the turn."""
     told = []
@@ -208,17 +212,17 @@ def test_calls_gather_once_two_tasks_meet_in_a_turn_until_they_are_alone_again()
     profile, one, other = Profile("f", "auto", is_async=False), object(), object()
     assert met(profile, one, one, one) == [False] * 3  # one request that asks three times
     assert met(profile, other) == [False]
-    assert not profile.gathers
+    assert not gathers(profile)
     assert met(profile, one, other) == [False, True]
-    assert profile.gathers
+    assert gathers(profile)
     for _ in range(ALONE - 1):
         profile.gathered(1, 20e-6, 0)
     run_in_thread(profile.single, 1, 50e-6)
     profile.gathered(2, 50e-6, 0)
     for _ in range(ALONE):
-        assert profile.gathers
+        assert gathers(profile)
         profile.gathered(1, 20e-6, 0)
-    assert not profile.gathers
+    assert not gathers(profile)
     assert met(profile, one, other) == [False, True]  # at once again
 
 
@@ -229,11 +233,11 @@ def test_calls_that_are_no_cheaper_together_stop_gathering_for_long() -> None:
     for _ in range(100):
         profile.gathered(4, 80e-6, 100)
         profile.gathered(4, 20e-6, 100)  # others make up for it
-    assert profile.gathers
+    assert gathers(profile)
     for _ in range(IN_VAIN):
-        assert profile.gathers
+        assert gathers(profile)
         profile.gathered(4, 80e-6, 100)
-    assert not profile.gathers
+    assert not gathers(profile)
     assert met(profile, object(), object(), calls=99 + NOT_AGAIN) == [False, False]
     assert met(profile, object(), object(), calls=100 + NOT_AGAIN) == [False, True]
 

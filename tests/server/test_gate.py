@@ -75,7 +75,7 @@ async def test_other_protocols_pass_unchanged() -> None:
 
 
 async def _cancelled(gate: Gate, cycle: Cycle, kind: str = "http") -> asyncio.Task[None]:
-    task = asyncio.ensure_future(gate(HTTP | {"type": kind}, _receive, cycle.send))
+    task = asyncio.ensure_future(gate({**HTTP, "type": kind}, _receive, cycle.send))
     await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.wait([task])

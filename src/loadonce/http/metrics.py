@@ -69,7 +69,7 @@ def metrics_route(registries: Sequence[Registry]) -> Route:
     async def metrics(request: Request) -> Response:
         return await metrics_response(request, *registries)
 
-    return ProbeRoute(METRICS, metrics, include_in_schema=False)
+    return ProbeRoute(METRICS, metrics)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ No probe touches a model, a lock or a thread; nothing is cached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -31,7 +31,7 @@ from .problems import OK, SERVICE_UNAVAILABLE, render
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-LIVE, STARTED, READY = _PROBES = "/livez", "/startupz", "/readyz"
+LIVE, STARTED, READY = "/livez", "/startupz", "/readyz"
 
 _LEAVING = frozenset({State.DRAINING.value, State.UNLOADED.value})
 
@@ -60,15 +60,31 @@ def probe_route(registries: Sequence[Registry]) -> Route:
     async def probe(request: Request) -> Response:
         return probes["/" + request.path_params["probe"]]()
 
-    return ProbeRoute("/{probe}", probe, include_in_schema=False)
+    return ProbeRoute("/{probe}", probe, only=tuple(probes))
 
 
 class ProbeRoute(Route):
-    """One that costs the requests for other routes nearly nothing."""
+    """A route that costs the requests for other ones nearly nothing.
+
+    Args:
+        path: as of any route.
+        endpoint: answers the request.
+        only: the paths that there are; the route's own by default.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        *,
+        only: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(path, endpoint, include_in_schema=False)
+        self._only = only or (path,)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a probe is asked for."""
-        if scope.get("path", "").endswith(_PROBES):
+        """Whether it is asked for. (A path ends with the route's, whatever is mounted where.)"""
+        if scope.get("path", "").endswith(self._only):
             return super().matches(scope)
         return Match.NONE, {}
 

@@ -10,6 +10,7 @@ from .placement import Profile
 
 _FIRST = range(1)
 
+
 class Call:
     """One caller's wait: for one result, or for those of many items.
 

@@ -32,7 +32,9 @@ FORGIVEN = 16  # times its trials a call must have done well for its overruns to
 TURN = 15e-6  # seconds that a call costs which waits for the end of the loop's turn
 HOP = 150e-6  # seconds that a thread costs a batch
 ALONE = 4  # turns with one call after which calls gather no more
-IN_VAIN = 8  # batches that were no cheaper, and are not made up for, after which they gather no more
+IN_VAIN = (
+    8  # batches that were no cheaper, and are not made up for, after which they gather no more
+)
 NOT_AGAIN = 4096  # calls until gathering that did not pay is tried again
 
 _SMOOTHING = 0.1  # of the moving means
@@ -147,7 +149,11 @@ class Gauge:
         """Note a call on the loop of which only the wall clock is known."""
         self.mean += _SMOOTHING * (seconds - self.mean)
         self._done_well += 1
-        if seconds > SHORT and not self._is_fixed and must_leave(seconds, self.mean, self._done_well):
+        if (
+            seconds > SHORT
+            and not self._is_fixed
+            and must_leave(seconds, self.mean, self._done_well)
+        ):
             self._leave(self._trials)
 
     def ran_inline(self, busy: float, idle: float) -> None:
@@ -181,8 +187,8 @@ class Profile:
     """
 
     __slots__ = (
-        *("_alone", "_gauges", "_in_vain", "_make", "asked_by", "gathers", "gathers_again", "is_async"),
-        *("is_measured", "name", "single"),
+        *("_alone", "_gauges", "_in_vain", "_make", "asked_by", "gathers", "gathers_again"),
+        *("is_async", "is_measured", "name", "single"),
     )
 
     def __init__(self, name: str, placement: Placement, *, is_async: bool) -> None:

@@ -12,6 +12,7 @@ from loadonce.http.problems import SERVICE_UNAVAILABLE, Problem, problem_respons
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+
 class Gate:
     """Wraps the app.
 
