@@ -258,6 +258,41 @@ def test_a_worker_that_grows_is_replaced_without_a_load_or_a_lost_request(
     assert process.stop() == 0
 
 
+def test_a_worker_that_has_answered_enough_goes_when_its_successor_is_ready(
+    started: Started,
+) -> None:
+    process = started("--max-worker-requests", "60")
+    before = workers_of(process)
+    with Load(process.url, 8) as load:
+        until(lambda: process.output.count("worker has answered enough") >= 4)
+        load.wait_for_answers(50)
+    assert load.failures == []
+    assert set(load.answers) == {200}
+    assert not set(before.values()) & set(workers_of(process).values())
+    assert opened(process)["a.bin"] == 1
+    until(lambda: process.output.count('"requests_lost"') >= 3)
+    for number in (1, 2):
+        pattern = rf'"(worker has answered enough|worker ready|stopped)[",].*"worker": {number}\b'
+        found = re.findall(pattern, process.output)
+        assert found[:4] == [
+            "worker ready",
+            "worker has answered enough",
+            "worker ready",
+            "stopped",
+        ]
+    assert process.stop() == 0
+
+
+def test_workers_stay_while_no_limit_is_set(started: Started) -> None:
+    """The control."""
+    process = started()
+    before = workers_of(process)
+    with Load(process.url, 8) as load:
+        load.wait_for_answers(300)
+    assert workers_of(process) == before
+    assert process.stop() == 0
+
+
 def test_a_stop_under_load_loses_no_request(started: Started) -> None:
     process = started("--drain-delay", "0.5")
     with Load(process.url, 16) as load:

@@ -45,6 +45,15 @@ def serve(
             "place; what is shared counts by its part. 0 for no limit.",
         ),
     ] = "0",
+    max_worker_requests: Annotated[
+        int,
+        typer.Option(
+            "--max-worker-requests",
+            min=0,
+            help="Requests after which, and up to a tenth more, a new worker takes the place of "
+            "one of several. 0 for no limit.",
+        ),
+    ] = 0,
     host: Host = "127.0.0.1",
     port: Port = 8000,
     uds: Annotated[
@@ -186,6 +195,7 @@ def serve(
         worker_timeout=worker_timeout,
         reload_models=reload_models,
         max_worker_bytes=_bytes(max_worker_memory),
+        max_worker_requests=max_worker_requests,
     )
     end_process(serve_app(options, began=context.obj))
 

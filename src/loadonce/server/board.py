@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .page import Page
 
-_BEAT, _CONNECTIONS, _ACCEPTS, _PID = range(4)
+_BEAT, _CONNECTIONS, _ACCEPTS, _PID, _REQUESTS = range(5)
 _FIELDS = 8  # a cache line each, so that no worker waits for another's
 _LINE = _FIELDS * 8
 _PAGE = 2**20  # bytes for one report, twice; what is not written to takes no memory
@@ -59,6 +59,15 @@ class Row:
     @pid.setter
     def pid(self, pid: int) -> None:
         self._words[_PID] = pid
+
+    @property
+    def requests(self) -> int:
+        """How many requests it has answered, a second ago at most."""
+        return self._words[_REQUESTS]
+
+    @requests.setter
+    def requests(self, count: int) -> None:
+        self._words[_REQUESTS] = count
 
     def beat(self) -> None:
         """The event loop runs."""

@@ -42,6 +42,7 @@ class Journal:
 
     def publish(self, requests: int) -> None:
         """Report now, on the event loop, having answered so many requests."""
+        self.row.requests = requests
         report = Report(
             worker=self._worker,
             pid=self.row.pid,

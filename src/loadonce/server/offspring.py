@@ -36,6 +36,8 @@ class WorkerProcess:
     asked_at: float
     pid: int = 0  # not known yet
     ready_at: float = 0.0
+    request_limit: int = 0  # after which it is replaced
+    is_retiring: bool = False  # serves until its successor is ready
     is_leaving: bool = False
 
 

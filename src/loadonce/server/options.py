@@ -45,6 +45,8 @@ class ServeOptions:
         reload_models: load anew when a lock file changes; with several workers.
         max_worker_bytes: of memory, shared pages counted by their part, beyond which one of several
             workers is replaced; 0 for no limit.
+        max_worker_requests: after so many requests, and up to a tenth more, one of several workers
+            is replaced; 0 for never.
         worker_timeout: seconds without a sign of life after which a worker is killed and replaced.
     """
 
@@ -72,6 +74,7 @@ class ServeOptions:
     worker_timeout: float = 8.0
     reload_models: bool = False
     max_worker_bytes: int = 0
+    max_worker_requests: int = 0
 
     def __post_init__(self) -> None:
         if self.uds is not None and self.fd is not None:

@@ -10,12 +10,10 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from collections import Counter
 
 from loadonce.observe.events import log_fields
-from loadonce.observe.memory import memory_of
 
 from .board import Board
 from .channel import Channel, Message
@@ -27,12 +25,13 @@ from .locks import changed
 from .logs import StartLines
 from .offspring import WorkerProcess, ZygoteProcess, kill
 from .options import ServeOptions
-from .telling import check_certificates, tell_ready
+from .recycling import next_to_recycle, request_limit
+from .telling import check_certificates, has_terminal, tell_ready
 from .watching import Watch
 from .zygote import Nursery, fork_zygote
 
 _LOOK = 0.5  # seconds between two looks at the signs of life
-_MEMORY_LOOK = 2.0  # and at the memory, which takes milliseconds
+_RECYCLE = 1.0  # and at what they have served; to read their memory takes milliseconds
 _KILL_AFTER = 2.0  # seconds after the grace
 
 
@@ -86,7 +85,8 @@ class Supervisor:
         with self._watch.signals():
             self._start_generation()
             self._look()
-            self._look_at_memory()
+            if self._options.max_worker_bytes or self._options.max_worker_requests:
+                self._recycle()
             while self._code is None or self._workers:
                 self._watch.turn()
             for zygote in (self._current, self._coming):
@@ -193,7 +193,7 @@ class Supervisor:
             present = {
                 worker.number
                 for worker in self._workers
-                if worker.zygote is zygote and not worker.is_leaving
+                if worker.zygote is zygote and not (worker.is_leaving or worker.is_retiring)
             }
             if zygote is self._current:
                 present |= self._held
@@ -208,6 +208,7 @@ class Supervisor:
         row.clear()
         ours, theirs = Channel.pair()
         worker = WorkerProcess(number, zygote, row, ours, time.monotonic())
+        worker.request_limit = request_limit(self._options)
         birth = {"number": number, "row": row.number, "restarts": self._births[number]}
         self._births[number] += 1
         zygote.channel.send(birth, theirs.fileno())
@@ -246,6 +247,9 @@ class Supervisor:
             "seconds": round(worker.ready_at - worker.asked_at, 3),
         }
         log_fields(logging.INFO, "worker ready", fields)
+        for former in self._workers:
+            if former.is_retiring and former.number == worker.number and not former.is_leaving:
+                self._let_leave(former)
         self._fill()
         ready = [each for each in self._workers if each.zygote is zygote and each.ready_at]
         if zygote is self._coming and len(ready) == self._options.workers:
@@ -315,21 +319,17 @@ class Supervisor:
             self._look_at_locks(self._current)
         self._watch.after(_LOOK, self._look)
 
-    def _look_at_memory(self) -> None:
-        """Replace a worker that has grown too big; one at a time."""
-        limit = self._options.max_worker_bytes
-        if not limit:
-            return
-        serving = [worker for worker in self._workers if worker.ready_at]
-        is_replacing = any(worker.is_leaving for worker in serving)
-        for worker in [] if is_replacing else serving:
-            if (size := memory_of(worker.pid).proportional) > limit:
-                fields = {"worker": worker.number, "pid": worker.pid, "bytes": size}
-                log_fields(logging.WARNING, "worker too big, replacing it", fields)
-                self._let_leave(worker)
-                self._fill()
-                break
-        self._watch.after(_MEMORY_LOOK, self._look_at_memory)
+    def _recycle(self) -> None:
+        """Replace a worker that has served long enough; one at a time."""
+        serving = [each for each in self._workers if each.zygote is self._current]
+        found = next_to_recycle(serving, self._options.max_worker_bytes)
+        if found is not None and found.worker.zygote.is_alive:
+            worker = found.worker
+            fields = {"worker": worker.number, "pid": worker.pid} | found.figure
+            log_fields(logging.INFO, found.what, fields)
+            worker.is_retiring = True
+            self._fill()
+        self._watch.after(_RECYCLE, self._recycle)
 
     def _look_at_locks(self, zygote: ZygoteProcess) -> None:
         if found := changed(zygote.locks):
@@ -340,7 +340,7 @@ class Supervisor:
     # -- signals and ends ----------------------------------------------------------------------
 
     def _receive(self, number: signal.Signals) -> None:
-        if number == signal.SIGHUP and not _has_terminal():
+        if number == signal.SIGHUP and not has_terminal():
             self._reload()
         else:
             self._stop(number)
@@ -394,7 +394,3 @@ class Supervisor:
 
 def _nothing() -> None:
     """Another event tells."""
-
-
-def _has_terminal() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()

@@ -1,9 +1,10 @@
-"""What the start says first and last: that certificates can be read, and where the app is."""
+"""What is told, and to whom: where the app is, that certificates cannot be read."""
 
 from __future__ import annotations
 
 import logging
 import ssl
+import sys
 import time
 
 from loadonce.errors import ConfigurationError
@@ -22,6 +23,11 @@ def tell_ready(url: str, began: float, models: int, workers: int = 1) -> None:
         line += f", {workers} workers"
         fields["workers"] = workers
     logger.info("%s", line, extra={"loadonce": fields})
+
+
+def has_terminal() -> bool:
+    """Whether somebody sits before this process."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def check_certificates(options: ServeOptions) -> None:

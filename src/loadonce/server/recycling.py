@@ -1,0 +1,61 @@
+"""Recycling: which worker has answered enough, or grown too big, and gives its place to a new one.
+
+The new one is forked first; the old one goes when that is ready.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from loadonce.observe.memory import memory_of
+
+from .offspring import WorkerProcess
+from .options import ServeOptions
+
+_SPREAD = 0.1  # of the limit, so that workers that started together are not replaced together
+
+
+@dataclass(frozen=True, slots=True)
+class Recycled:
+    """A worker that is to be replaced, and why.
+
+    Attributes:
+        worker: that one.
+        what: for the log.
+        figure: what has reached the limit.
+    """
+
+    worker: WorkerProcess
+    what: str
+    figure: dict[str, object]
+
+
+def request_limit(options: ServeOptions, chance: Callable[[], float] = random.random) -> int:
+    """After how many requests a new worker is replaced; 0 for never."""
+    most = options.max_worker_requests
+    return most + int(most * _SPREAD * chance())
+
+
+def next_to_recycle(workers: Sequence[WorkerProcess], max_bytes: int) -> Recycled | None:
+    """One of those that serve, if none is being replaced already.
+
+    Args:
+        workers: of the generation that serves.
+        max_bytes: of memory; 0 for no limit.
+    """
+    if any(worker.is_leaving or worker.is_retiring for worker in workers):
+        return None
+    for worker in workers:
+        requests = worker.row.requests
+        if worker.ready_at and 0 < worker.request_limit <= requests:
+            figure: dict[str, object] = {"requests": requests}
+            return Recycled(worker, "worker has answered enough, replacing it", figure)
+        if (
+            worker.ready_at
+            and max_bytes
+            and (size := memory_of(worker.pid).proportional) > max_bytes
+        ):
+            return Recycled(worker, "worker too big, replacing it", {"bytes": size})
+    return None
