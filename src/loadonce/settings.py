@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ByteSize, ConfigDict, Field, PositiveInt
+from pydantic import AliasChoices, ByteSize, Field, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """What an operator may set without touching code; read when a registry starts.
 
     Attributes:
@@ -27,7 +27,10 @@ class Settings(BaseModel):
             own `WEB_CONCURRENCY` counts where this is not set.
     """
 
-    model_config = ConfigDict(frozen=True, alias_generator=lambda name: f"LOADONCE_{name.upper()}")
+    # An alias instead of a prefix: an error then names the variable as it was given.
+    model_config = SettingsConfigDict(
+        alias_generator=lambda name: f"LOADONCE_{name.upper()}", extra="ignore", frozen=True
+    )
 
     development: bool = False
     allow_version_mismatch: bool = False
@@ -37,8 +40,3 @@ class Settings(BaseModel):
     workers: PositiveInt = Field(
         default=1, validation_alias=AliasChoices("LOADONCE_WORKERS", "WEB_CONCURRENCY")
     )
-
-    @classmethod
-    def read(cls) -> Self:
-        """From the environment as it is now. Raises pydantic's ValidationError."""
-        return cls.model_validate({name.upper(): value for name, value in os.environ.items()})

@@ -115,7 +115,7 @@ for name in sys.argv[1:]:
 def test_the_app_starts_and_answers_without_the_libraries_of_training() -> None:
     """Nor is Pillow imported before the first picture. The control: numpy is seen."""
     unwanted = ["sklearn", "scipy", "pandas", "joblib", "torch", "onnx", "PIL"]
-    unwanted += ["pyarrow.compute", "pydantic_settings", "rich", "typer"]
+    unwanted += ["pyarrow.compute", "rich", "typer"]
     code = _START.replace("{body}", repr(FEATURES["heart"].example)).replace(
         "{cost}", repr(FEATURES["insurance"].example)
     )

@@ -16,7 +16,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_defaults_point_into_the_package() -> None:
-    settings = Settings.read()
+    settings = Settings()
     assert settings.models_dir.name == "artifacts"
     assert settings.static_dir.parent == settings.models_dir.parent
     assert settings.tables_dir == settings.models_dir
@@ -29,7 +29,7 @@ def test_the_environment_wins_over_the_file(
         "VITALCHECK_MODELS_DIR=/file\nVITALCHECK_REFERENCE_DIR=/tables\n"
     )
     monkeypatch.setenv("VITALCHECK_MODELS_DIR", "/environment")
-    settings = Settings.read()
+    settings = Settings()
     assert settings.models_dir == Path("/environment")
     assert settings.tables_dir == Path("/tables")
 
@@ -37,14 +37,14 @@ def test_the_environment_wins_over_the_file(
 def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITALCHECK_MODEL_DIR", "a-secret-value")
     with pytest.raises(UnknownSettingError, match="did you mean VITALCHECK_MODELS_DIR") as caught:
-        Settings.read()
+        Settings()
     assert "a-secret-value" not in str(caught.value)
 
 
 def test_an_unknown_entry_of_the_file_is_refused_too(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("VITALCHECK_LOGLEVEL=info\nvitalcheck_zzz=1\n")
     with pytest.raises(UnknownSettingError) as caught:
-        Settings.read()
+        Settings()
     first, second = str(caught.value).splitlines()
     assert "did you mean VITALCHECK_LOG_LEVEL?" in first
     assert "known are: VITALCHECK_API_VERSION" in second
@@ -53,13 +53,13 @@ def test_an_unknown_entry_of_the_file_is_refused_too(tmp_path: Path) -> None:
 def test_foreign_entries_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("DATABASE_URL=x\nLOADONCE_PORT=1\n")
     monkeypatch.setenv("VITALITY", "high")
-    assert Settings.read().log_level == "info"
+    assert Settings().log_level == "info"
 
 
 def test_a_wrong_value_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITALCHECK_LOG_LEVEL", "a-secret-value")
     with pytest.raises(ValidationError, match="log_level") as caught:
-        Settings.read()
+        Settings()
     assert "a-secret-value" not in str(caught.value)
 
 

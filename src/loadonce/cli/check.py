@@ -74,7 +74,7 @@ def check_app(app: object, registries: Sequence[Registry]) -> list[Finding]:
     from .check_wiring import check_wiring
     from .findings import Finding
 
-    allow = Settings.read().allow_version_mismatch
+    allow = Settings().allow_version_mismatch
     findings: list[Finding] = []
     if not registries:
         findings.append(Finding("warning", "app", "declares no registry: there is nothing to load"))

@@ -115,7 +115,7 @@ def convert(
         memory_bytes=_bytes(memory_limit),
         unlocked=unlocked,
         allow=tuple(allow or ()),
-        allow_version_mismatch=Settings.read().allow_version_mismatch,
+        allow_version_mismatch=Settings().allow_version_mismatch,
         builder=builder,
     )
     root, files = _files(path)

@@ -161,9 +161,9 @@ class Registry:
 
         from .inheriting import preload
 
-        slots = [model.slot for model in self]
-        with _bars(self.events, Settings.read()):
-            await preload(slots, self.root, Settings.read(), self.events)
+        slots, settings = [model.slot for model in self], Settings()
+        with _bars(self.events, settings):
+            await preload(slots, self.root, settings, self.events)
 
     def loaded(self) -> Loaded[Self]:
         """The registry, running, outside FastAPI: `with models.loaded() as m: m.x.run(f)` in a
@@ -230,7 +230,7 @@ class Registry:
 
         from .manager import Manager
 
-        settings = Settings.read()
+        settings = Settings()
         slots = [model.slot for model in self]
         self._is_draining = False
         manager = Manager(slots, self.root, settings, self.events)

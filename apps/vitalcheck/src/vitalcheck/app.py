@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     Raises UnknownSettingError and pydantic's ValidationError for settings that cannot be meant.
     """
-    chosen = settings or Settings.read()
+    chosen = settings or Settings()
     current_settings.set(chosen)  # for a server that loads the models before the lifespan
 
     @asynccontextmanager

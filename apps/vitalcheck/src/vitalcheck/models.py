@@ -25,7 +25,7 @@ _PIPELINE: Final = "sklearn pipeline, converted to ONNX"
 
 
 def _settings() -> Settings:
-    return current_settings.get() or Settings.read()
+    return current_settings.get() or Settings()
 
 
 def _models_dir() -> Path:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 _PACKAGE = Path(__file__).parent
 _PREFIX = "VITALCHECK_"
@@ -33,8 +37,11 @@ def _complaint(name: str, known: dict[str, str]) -> str:
     return f"unknown setting {name}: {hint}"
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Where things lie and how the API presents itself.
+
+    Raises `UnknownSettingError` for an unknown `VITALCHECK_*` variable (pydantic-settings does not
+    look at variables it has no field for); entries with another prefix are none of our business.
 
     Attributes:
         models_dir: the models, their cards and `models.lock`.
@@ -45,8 +52,13 @@ class Settings(BaseModel):
         max_body_bytes: the largest JSON body accepted; uploads have a limit of their own.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, protected_namespaces=()
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        protected_namespaces=(),
     )
 
     models_dir: Path = _PACKAGE / "artifacts"
@@ -56,33 +68,28 @@ class Settings(BaseModel):
     api_version: str = "1.0.0"
     max_body_bytes: int = 2**20
 
-    @classmethod
-    def read(cls) -> Self:
-        """From `.env` in the working directory, and from the environment, which wins.
-
-        Raises `UnknownSettingError` for an unknown `VITALCHECK_*` variable, and pydantic's
-        ValidationError; what has another prefix is none of our business.
-        """
-        given = {
-            name.upper(): value
-            for name, value in (_file() | os.environ).items()
-            if name.upper().startswith(_PREFIX)
-        }
-        known = {f"{_PREFIX}{name.upper()}": name for name in cls.model_fields}
-        if unknown := given.keys() - known.keys():
-            raise UnknownSettingError(unknown, known)
-        return cls.model_validate({known[name]: value for name, value in given.items()})
-
     @property
     def tables_dir(self) -> Path:
         """Where the reference tables lie."""
         return self.reference_dir or self.models_dir
 
-
-def _file() -> dict[str, str | None]:
-    path = Path(".env")
-    if not path.exists():
-        return {}
-    from dotenv import dotenv_values
-
-    return dotenv_values(path)
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The usual sources, once nothing unknown is among them."""
+        known = {f"{_PREFIX}{name.upper()}" for name in cls.model_fields}
+        given = {
+            name.upper()
+            for source in (env_settings, dotenv_settings)
+            if isinstance(source, EnvSettingsSource)
+            for name in source.env_vars
+        }
+        if unknown := {name for name in given - known if name.startswith(_PREFIX)}:
+            raise UnknownSettingError(unknown, known)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
