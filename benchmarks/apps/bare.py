@@ -34,12 +34,13 @@ def microseconds(calls: Sequence[Call], seconds: float) -> float:
 
 
 def inputs(session: Any, rows: Rows) -> dict[str, Any]:
-    """The rows as a converted graph takes them: one array for each feature."""
-    kinds = {"tensor(double)": np.float64, "tensor(string)": np.object_}
-    return {
-        wanted.name: np.array([[row[wanted.name]] for row in rows], dtype=kinds[wanted.type])
-        for wanted in session.get_inputs()
-    }
+    """The rows as a converted graph takes them: one matrix, of texts their places."""
+    stated = json.loads(session.get_modelmeta().custom_metadata_map["loadonce.predictor"])
+    columns = []
+    for feature in stated["features"]:
+        column = [row[feature["name"]] for row in rows]
+        columns.append([*map(feature["texts"].index, column)] if "texts" in feature else column)
+    return {"X": np.ascontiguousarray(np.array(columns, dtype=np.float64).T)}
 
 
 def callers(workload: str) -> dict[str, Callable[[Rows], Call]]:

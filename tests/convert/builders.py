@@ -68,10 +68,8 @@ def _graph(estimator: Any, names: Sequence[str] | None, nodes: dict[str, Any]) -
     names = list(getattr(estimator, "feature_names_in_", names or ())) or None
     count = tree.n_features_in_
     features = tuple(Feature(name, "number") for name in names or [f"x{i}" for i in range(count)])
-    given = [f.name for f in features] if names else ["X"]
     steps = [
-        helper.make_node("Concat", given, ["all"], axis=1),
-        helper.make_node("Sub", ["all", "mean"], ["centred"]),
+        helper.make_node("Sub", ["X", "mean"], ["centred"]),
         helper.make_node("Div", ["centred", "scale"], ["scaled"]),
         helper.make_node("Cast", ["scaled"], ["single"], to=TensorProto.FLOAT),
         helper.make_node(
@@ -88,33 +86,24 @@ def _graph(estimator: Any, names: Sequence[str] | None, nodes: dict[str, Any]) -
         steps += [
             helper.make_node("Sub", ["one", "column"], ["other"]),
             helper.make_node("Concat", ["other", "column"], ["probabilities"], axis=1),
-            helper.make_node("ArgMax", ["probabilities"], ["place"], axis=1, keepdims=0),
-            helper.make_node("Gather", ["classes", "place"], ["label"]),
+            helper.make_node("ArgMax", ["probabilities"], ["label"], axis=1, keepdims=0),
         ]
-        label = TensorProto.STRING if tree.classes_.dtype.kind in "OU" else TensorProto.INT64
         outputs = [
-            helper.make_tensor_value_info("label", label, [None]),
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2]),
         ]
-        classes = tree.classes_.astype(np.int64 if label == TensorProto.INT64 else object)
     else:
-        steps.append(helper.make_node("Reshape", ["column", "flat"], ["value"]))
-        outputs = [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None])]
-        classes = None
+        steps.append(helper.make_node("Identity", ["column"], ["value"]))
+        outputs = [helper.make_tensor_value_info("value", TensorProto.FLOAT, [None, 1])]
     constants = {
         "mean": scaler.mean_,
         "scale": scaler.scale_,
         "one": np.ones(1, dtype=np.float32),
-        "flat": np.array([-1]),
-        **({"classes": classes} if classes is not None else {}),
     }
     graph = helper.make_graph(
         steps,
         "test",
-        [
-            helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1 if names else count])
-            for name in given
-        ],
+        [helper.make_tensor_value_info("X", TensorProto.DOUBLE, [None, count])],
         outputs,
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )

@@ -42,7 +42,7 @@ from loadonce.convert.candidates import (
     refused_kinds,
     usual_values,
 )
-from loadonce.convert.model import MISSING_TEXT, Feature, Graph
+from loadonce.convert.model import Feature, Graph
 from loadonce.convert.proving import judge, prove
 from loadonce.convert.report import Difference, differences_told
 from loadonce.convert.rows import Rows
@@ -416,21 +416,31 @@ def test_another_shape_or_a_missing_label_is_a_difference() -> None:
     assert judge(answers([0], [0.5]), answers(None, [0.5]), None).is_other_label.tolist() == [True]
 
 
-def test_texts_are_sent_as_strings_and_a_graph_may_give_labels_alone() -> None:
-    text = helper.make_tensor_value_info("t", TensorProto.STRING, [None, 1])
-    label = helper.make_tensor_value_info("label", TensorProto.STRING, [None])
-    flat = numpy_helper.from_array(np.array([-1]), "flat")
-    node = helper.make_node("Reshape", ["t", "flat"], ["label"])
-    model = helper.make_model(
-        helper.make_graph([node], "g", [text], [label], [flat]),
-        opset_imports=[helper.make_opsetid("", 21)],
-        ir_version=10,
-    )
-    described = replace(graph(Feature("t", "text"), kind="classifier"), model=model)
-    found = Converted(described).answers(rows_of(["a", None, "b"]), batch=2)
-    assert found.labels is not None
-    assert found.labels.tolist() == ["a", MISSING_TEXT, "b"]
-    assert found.numbers.shape == (3, 0)
+def test_texts_are_sent_as_codes_and_a_graph_may_give_labels_alone() -> None:
+    """As places, or as scores of which the first of the largest counts."""
+    matrix = helper.make_tensor_value_info("X", TensorProto.DOUBLE, [None, 1])
+    kinds = (("is", TensorProto.DOUBLE, [None, 3]), ("place", TensorProto.INT64, [None]))
+    codes = numpy_helper.from_array(np.array([1.0, 0.0, -1.0]), "codes")
+    nodes = [
+        helper.make_node("Equal", ["X", "codes"], ["same"]),
+        helper.make_node("Cast", ["same"], ["is"], to=TensorProto.DOUBLE),
+        helper.make_node("ArgMax", ["is"], ["place"], axis=1, keepdims=0),
+    ]
+    said = graph(Feature("t", "text", ("a", "b")), kind="classifier", classes=["B", "A", "?"])
+    for source, kind, shape in kinds:
+        label = helper.make_tensor_value_info("label", kind, shape)
+        named = [*nodes, helper.make_node("Identity", [source], ["label"])]
+        model = helper.make_model(
+            helper.make_graph(named, "g", [matrix], [label], [codes]),
+            opset_imports=[helper.make_opsetid("", 21)],
+            ir_version=10,
+        )
+        converted = Converted(replace(said, model=model))
+        rows = rows_of(["a", None, "b", "other"])
+        for found in (converted.answers(rows), converted.answers_one_by_one(rows)):
+            assert found.labels is not None
+            assert found.labels.tolist() == ["A", "?", "B", "B"]
+            assert found.numbers.shape == (4, 0)
 
 
 def test_a_classifier_without_probabilities_answers_labels_alone() -> None:

@@ -31,7 +31,7 @@ NAMES = ("x1", "x2")
 def stated(**changes: object) -> dict[str, object]:
     """The property `loadonce.predictor` of the graph below."""
     return {
-        "version": 1,
+        "version": 2,
         "kind": "classifier",
         "features": [{"name": name, "type": "number"} for name in NAMES],
         "named": True,
@@ -46,47 +46,44 @@ def stated(**changes: object) -> dict[str, object]:
 
 def converted(
     *,
-    inputs: tuple[str, ...] = NAMES,
+    matrix: str = "X",
+    width: int = len(NAMES),
     outputs: tuple[str, ...] = ("label", "probabilities"),
-    text: str = "",
-    labels: list[str] | None = None,
+    label: str = "scores",
     **changes: object,
 ) -> bytes:
-    """The sigmoid of the inputs' sum, as probability and label, or the sum itself as `value`."""
-    types = {name: TensorProto.STRING if name == text else TensorProto.DOUBLE for name in inputs}
-    width = 1 if len(inputs) > 1 else len(NAMES)
+    """The sigmoid of the features' sum, as probability, or the sum itself as `value`.
+
+    The label is told by both sides of the sum, or by its place.
+    """
+    told = {"scores": "sides", "places": "place", "inverse": "turned"}[label]
     nodes = [
-        helper.make_node("Concat", [n for n in inputs if n != text], ["x"], axis=1),
-        helper.make_node("ReduceSum", ["x", "one"], ["sum"], keepdims=1),
-        helper.make_node("Squeeze", ["sum", "one"], ["value"]),
-        helper.make_node("Sigmoid", ["sum"], ["p1"]),
-        helper.make_node("Sub", ["1.0", "p1"], ["p0"]),
-        helper.make_node("Concat", ["p0", "p1"], ["probabilities"], axis=1),
-        helper.make_node("ArgMax", ["probabilities"], ["index"], axis=1, keepdims=0),
+        helper.make_node("ReduceSum", [matrix, "one"], ["value"], keepdims=1),
+        helper.make_node("Neg", ["value"], ["other"]),
+        helper.make_node("Concat", ["other", "value"], ["sides"], axis=1),
+        helper.make_node("Concat", ["value", "other"], ["turned"], axis=1),
+        helper.make_node("ArgMax", ["sides"], ["place"], axis=1, keepdims=0),
+        helper.make_node("Identity", [told], ["label"]),
+        helper.make_node("Sigmoid", ["sides"], ["probabilities"]),
     ]
-    label: dict[str, Any] = {"values_strings": labels} if labels else {"values_int64s": [0, 1]}
-    nodes.append(
-        helper.make_node(
-            "LabelEncoder", ["index"], ["label"], domain="ai.onnx.ml", keys_int64s=[0, 1], **label
-        )
-    )
-    shapes: dict[str, list[str | int]] = {"label": ["n"], "value": ["n"], "probabilities": ["n", 2]}
-    kinds = {"label": TensorProto.STRING if labels else TensorProto.INT64}
+    is_place = label == "places"
+    shapes: dict[str, list[str | int]] = {
+        "label": ["n"] if is_place else ["n", 2],
+        "value": ["n", 1],
+        "probabilities": ["n", 2],
+    }
+    kinds = {"label": TensorProto.INT64 if is_place else TensorProto.DOUBLE}
     graph = helper.make_graph(
         nodes,
         "g",
-        [helper.make_tensor_value_info(name, types[name], ["n", width]) for name in inputs],
+        [helper.make_tensor_value_info(matrix, TensorProto.DOUBLE, ["n", width])],
         [
             helper.make_tensor_value_info(name, kinds.get(name, TensorProto.DOUBLE), shapes[name])
             for name in outputs
         ],
-        [
-            numpy_helper.from_array(np.array([1]), "one"),
-            numpy_helper.from_array(np.array(1.0), "1.0"),
-        ],
+        [numpy_helper.from_array(np.array([1]), "one")],
     )
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 4)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     helper.set_model_props(model, {"loadonce.predictor": json.dumps(stated(**changes))})
     content: bytes = model.SerializeToString()
     return content
@@ -136,7 +133,7 @@ def test_a_classifier_without_probabilities_has_none(shelf: Any) -> None:
 
 
 def test_a_model_without_names_takes_arrays(shelf: Any) -> None:
-    shelf.put("m.predictor.onnx", converted(inputs=("X",), named=False))
+    shelf.put("m.predictor.onnx", converted(named=False))
     model = shelf.load("m.predictor.onnx")
     expected = [1 - probability(1, 2), probability(1, 2)]
     for rows in (np.array([[1.0, 2.0]]), [[1, 2]], [(1, 2)]):
@@ -145,20 +142,32 @@ def test_a_model_without_names_takes_arrays(shelf: Any) -> None:
     assert model.n_features_in_ == 2
 
 
+@pytest.mark.parametrize("label", ["scores", "places"])
 @pytest.mark.parametrize(
-    ("classes", "dtype", "labels"),
-    [(["no", "yes"], "<U3", ["no", "yes"]), (["no", "yes"], "object", ["no", "yes"]),
-     ([False, True], "bool", None), ([0.0, 1.0], "float64", None), ([0, 1], "int32", None)],
+    ("classes", "dtype"),
+    [(["no", "yes"], "<U3"), (["no", "yes"], "object"), ([False, True], "bool"),
+     ([0.0, 1.5], "float64"), ([3, 5], "int32")],
 )  # fmt: skip
 def test_labels_are_of_the_original_type(
-    shelf: Any, classes: list[Any], dtype: str, labels: list[str] | None
+    shelf: Any, classes: list[Any], dtype: str, label: str
 ) -> None:
-    shelf.put("m.predictor.onnx", converted(labels=labels, classes=classes, classes_dtype=dtype))
+    shelf.put("m.predictor.onnx", converted(label=label, classes=classes, classes_dtype=dtype))
     model = shelf.load("m.predictor.onnx")
     assert model.classes_.dtype == np.dtype(dtype)
     found = model.predict([[1, 2], [-3, 1]])
     assert found.dtype == np.dtype(dtype)
     assert found.tolist() == [classes[1], classes[0]]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({"outputs": ("probabilities",)}, [1, 0]), ({"label": "inverse"}, [0, 1])],
+)
+def test_probabilities_tell_the_label_unless_the_graph_does(
+    shelf: Any, options: dict[str, Any], expected: list[int]
+) -> None:
+    shelf.put("m.predictor.onnx", converted(**options))
+    assert shelf.load("m.predictor.onnx").predict([[1, 2], [-3, 1]]).tolist() == expected
 
 
 def test_values_are_of_the_original_type(shelf: Any) -> None:
@@ -170,17 +179,19 @@ def test_missing_values_that_the_model_cannot_take_are_refused(shelf: Any) -> No
     """The sum of a number and nothing is nothing; the original would not have answered either."""
     shelf.put("m.predictor.onnx", converted())
     shelf.put("r.predictor.onnx", converted(**REGRESSOR))
-    classifier, regressor = shelf.load("m.predictor.onnx"), shelf.load("r.predictor.onnx")
-    for ask in (classifier.predict_proba, classifier.predict, regressor.predict):
+    shelf.put("l.predictor.onnx", converted(outputs=("label",)))
+    classifier, regressor, labels = (shelf.load(f"{each}.predictor.onnx") for each in "mrl")
+    asks = (classifier.predict_proba, classifier.predict, regressor.predict, labels.predict)
+    for ask in asks:
         with pytest.raises(InvalidRowsError, match=r"no answer for 1 of 2 rows, .* row 1"):
             ask([[1, 2], [1, None]])
 
 
 def test_what_the_original_refused_is_refused_before_it_is_asked(shelf: Any) -> None:
-    """As its proof found out; a classifier without probabilities could not tell else."""
+    """As its proof found out; a graph that gives places could not tell else."""
     refuses = {"missing": ["x2"], "infinite": ["x1"], "unknown": ["x1"]}
     for name, parity in (("strict", {"refuses": refuses}), ("lax", {"refuses": {}})):
-        model = converted(outputs=("label",), parity=parity)
+        model = converted(outputs=("label",), label="places", parity=parity)
         shelf.put(f"{name}.predictor.onnx", model)
     strict, lax = shelf.load("strict.predictor.onnx"), shelf.load("lax.predictor.onnx")
     with pytest.raises(InvalidRowsError, match="row 0: 'x2' must not be missing"):
@@ -191,15 +202,16 @@ def test_what_the_original_refused_is_refused_before_it_is_asked(shelf: Any) -> 
     assert len(lax.predict([[1, None]])) == 1
 
 
-def test_a_text_that_cannot_be_encoded_is_refused_without_being_told(shelf: Any) -> None:
-    features = [{"name": "x1", "type": "number"}, {"name": "sex", "type": "text"}]
-    model = converted(inputs=("x1", "sex"), text="sex", features=features)
-    shelf.put("m.predictor.onnx", model)
+def test_texts_become_their_codes_before_the_graph_sees_them(shelf: Any) -> None:
+    """Known ones their places, a missing one -1, any other -2, half a character too."""
+    features = [{"name": "x1", "type": "number"}, {"name": "sex", "type": "text", "texts": "fm"}]
+    shelf.put("m.predictor.onnx", converted(**REGRESSOR, features=features))
     model = shelf.load("m.predictor.onnx")
-    assert model.predict([[1, "f"], [-1, None]]).tolist() == [1, 0]
+    rows = [[10, each] for each in ("f", "m", None, "x", "\ud800secret")]
+    assert model.predict(rows).tolist() == [10, 11, 9, 8, 8]
     with pytest.raises(InvalidRowsError) as caught:
-        model.predict([[1, "\ud800secret"]])
-    assert "secret" not in str(caught.value)
+        model.predict([[1, b"secret"]])
+    assert str(caught.value) == "row 0: 'sex' must be a text, not a bytes"
     assert caught.value.__suppress_context__
 
 
@@ -220,15 +232,16 @@ def test_many_threads_ask_at_once(shelf: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"version": 2}, "of version 2; only 1 is known"),
+        ({"version": 1}, "of version 1; only 2 is known: convert the original again"),
         ({"kind": "clusterer"}, "unknown kind of model"),
         ({"features": [{"name": "x1", "type": "date"}]}, "or type of feature"),
         ({"features": []}, "has no features"),
         ({"features": [{"name": "x1", "type": "number"}] * 2}, "two of one name"),
-        ({"features": [{"name": "x1", "type": "number"}]}, "inputs are not the features"),
-        ({"named": False}, "inputs are not the features"),
+        ({"features": [{"name": "x1", "type": "number"}]}, "input is not a matrix of the features"),
+        ({"matrix": "x"}, "input is not a matrix of the features"),
+        ({"width": 3}, "input is not a matrix of the features"),
         ({"kind": "regressor"}, "a regressor's graph must have the output 'value'"),
-        ({"outputs": ("probabilities",)}, "must have the output 'label'"),
+        ({"outputs": ("value",)}, "graph must have 'label' or 'probabilities'"),
     ],
 )
 def test_what_is_no_converted_model_is_refused(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loadonce.convert.model import MISSING_TEXT, Unconvertible
+from loadonce.convert.model import Unconvertible
 from loadonce.convert.rows import Rows
+from loadonce.convert.stamping import described
+from loadonce.loaders.signature import INPUT, PROPERTY, Signature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,10 +92,13 @@ class Original:
 
 
 class Converted:
-    """The graph in onnxruntime, on one thread."""
+    """The graph in onnxruntime, on one thread, given rows as its predictor gives them."""
 
     def __init__(self, graph: Graph) -> None:
+        import numpy as np
         import onnxruntime as ort
+
+        from loadonce.loaders.rows import InputMatrix
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -103,37 +109,37 @@ class Converted:
             )
         except Exception as exc:
             raise Unconvertible(f"onnxruntime does not load the graph: {exc}") from exc
-        self._names = [feature.name for feature in graph.features]
-        self._named = graph.named
+        stated = {**described(graph), "parity": {"refuses": {}}}
+        self._matrix = InputMatrix(Signature.parse({PROPERTY: json.dumps(stated)}))
+        self._classes = np.array(graph.classes, dtype=graph.classes_dtype)
 
-    def answers(self, rows: Rows, batch: int = 0) -> Answers:
-        """Ask all at once, or `batch` rows at a time."""
-        step = batch or max(1, len(rows))
-        starts = range(0, len(rows), step)
-        return _joined([self._ask(rows.take(slice(at, at + step))) for at in starts])
+    def answers(self, rows: Rows) -> Answers:
+        """Ask all at once."""
+        if not len(rows):
+            return _joined([])
+        return self._ask(self._matrix.of_columns(rows.columns))
 
-    def _ask(self, rows: Rows) -> Answers:
+    def answers_one_by_one(self, rows: Rows) -> Answers:
+        """Ask each alone, given as a row and not as columns."""
+        values = zip(*(column.tolist() for column in rows.columns), strict=True)
+        return _joined([self._ask(self._matrix([row])) for row in values])
+
+    def _ask(self, matrix: NDArray[np.float64]) -> Answers:
         import numpy as np
+
+        from loadonce.loaders.predicting import places
 
         outputs = [output.name for output in self._session.get_outputs()]
         found: dict[str, Any]
-        found = dict(zip(outputs, self._session.run(outputs, self._fed(rows)), strict=True))
+        found = dict(zip(outputs, self._session.run(outputs, {INPUT: matrix}), strict=True))
         numbers = found.get("value", found.get("probabilities"))
+        telling = found.get("label", found.get("probabilities"))
         if numbers is None:
-            numbers = np.zeros((len(rows), 0))
+            numbers = np.zeros((len(matrix), 0))
         return Answers(
-            found.get("label"), np.asarray(numbers, dtype=np.float64).reshape(len(rows), -1)
+            None if telling is None else self._classes[places(telling)],
+            np.asarray(numbers, dtype=np.float64).reshape(len(matrix), -1),
         )
-
-    def _fed(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        import numpy as np
-
-        if not self._named:
-            return {"X": np.column_stack(rows.columns).astype(np.float64)}
-        return {
-            name: _fed_column(column).reshape(-1, 1)
-            for name, column in zip(self._names, rows.columns, strict=True)
-        }
 
 
 def _as_trained(column: NDArray[Any]) -> NDArray[Any]:
@@ -143,14 +149,6 @@ def _as_trained(column: NDArray[Any]) -> NDArray[Any]:
     if column.dtype != object:
         return column
     return np.array([np.nan if text is None else text for text in column], dtype=object)
-
-
-def _fed_column(column: NDArray[Any]) -> NDArray[Any]:
-    import numpy as np
-
-    if column.dtype != object:
-        return column
-    return np.array([MISSING_TEXT if text is None else text for text in column], dtype=object)
 
 
 def _joined(parts: Sequence[Answers]) -> Answers:

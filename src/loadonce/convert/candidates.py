@@ -47,7 +47,7 @@ def usual_values(estimator: Any, graph: Graph, stored: Rows | None) -> list[Cand
 
 def _candidates(feature: Feature, found: Sequence[object]) -> Candidates:
     if feature.type == "text":
-        texts = [text for text in (*feature.categories, *found) if isinstance(text, str)]
+        texts = [text for text in (*feature.texts, *found) if isinstance(text, str)]
         return Candidates(True, tuple(_thinned(list(dict.fromkeys(texts)) or ["a", "b"])))
     numbers = [
         float(each)

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 FeatureType = Literal["number", "text"]
 Kind = Literal["classifier", "regressor"]
 
-MISSING_TEXT = "\x00missing"
-"""How a missing value of a text feature is sent; a number that is missing is NaN."""
-
 
 class Unconvertible(Exception):
     """No graph gives this estimator's answers exactly; the message names the step and says why."""
@@ -26,15 +23,16 @@ class Feature:
 
     Args:
         name: as the estimator was trained; `x0`, `x1`, ... where it was trained without names.
-        type: `number` (float64) or `text`.
-        categories: the texts that the encoders know.
+        type: `number` or `text`.
+        texts: of a text feature, those that the graph tells apart. The code of a text is its place
+            among them, that of a missing one and of all others as `loadonce.loaders.codes` says.
         thresholds: raw values at which an answer may jump, as far as they can be traced back
             exactly: on this value, or one float beside it, a wrong comparison shows.
     """
 
     name: str
     type: FeatureType
-    categories: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     thresholds: tuple[float, ...] = ()
 
 
@@ -43,12 +41,14 @@ class Graph:
     """An estimator as an ONNX model.
 
     Args:
-        model: the inputs are one per feature, by its name, shape `[None, 1]`, `double` or
-            `string`; without names one input `X`, `double`, `[None, n_features]`. A classifier's
-            outputs are `label` and, where the original has `predict_proba`, `probabilities`; a
-            regressor's is `value`. A row that the original refuses comes out as NaN.
-        features: in the order of the training.
-        named: whether the inputs are one per feature.
+        model: its input is `X`, `double`, `[None, n_features]`, in the order of training: numbers,
+            where NaN is missing, and codes of texts. Where the original has `predict_proba`, a
+            classifier has the output `probabilities`. If those do not tell the label, by the first
+            of the largest, there is `label`: scores `[None, n_classes]` that do, or its place
+            among the classes, int64 `[None]`. A regressor's output is `value`, `[None, 1]`. A row
+            that the original refuses comes out as NaN.
+        features: in the order of training.
+        named: whether rows may come by name.
         kind: `classifier` or `regressor`.
         classes: a classifier's `classes_`, as Python values; None of a regressor.
         classes_dtype: their numpy dtype, as text; None of a regressor.

@@ -102,7 +102,7 @@ def _compare(
     converted = Converted(graph)
     verdict = judge(wanted, converted.answers(asked), graph.classes)
     some = np.unique(np.linspace(0, len(where) - 1, _ONE_BY_ONE).astype(int))
-    alone = judge(wanted.take(some), converted.answers(asked.take(some), batch=1), graph.classes)
+    alone = judge(wanted.take(some), converted.answers_one_by_one(asked.take(some)), graph.classes)
     verdict.amount[some] = np.maximum(verdict.amount[some], alone.amount)
     verdict.is_other_label[some] |= alone.is_other_label
     is_bad = verdict.is_other_label | ~(verdict.amount <= tolerance)
@@ -167,7 +167,7 @@ def judge(wanted: Answers, found: Answers, classes: Sequence[object] | None) -> 
     if wanted.labels is None or found.labels is None:
         is_other = np.full(count, (wanted.labels is None) is not (found.labels is None))
         return Verdict(is_other, amount, 0)
-    is_other = ~_same_labels(wanted.labels, found.labels)
+    is_other = np.asarray(wanted.labels != found.labels)
     tied = is_other & _ties(wanted.numbers, found.labels, classes or ())
     return Verdict(is_other & ~tied, amount, int(np.count_nonzero(tied)))
 
@@ -184,16 +184,6 @@ def _ties(
     chosen = np.array([place.get(str(label), -1) for label in labels.tolist()], dtype=int)
     given = probabilities[np.arange(len(chosen)), chosen]
     return np.asarray((chosen >= 0) & (given >= probabilities.max(axis=1) - _TIE))
-
-
-def _same_labels(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.bool_]:
-    """Row by row, whatever their types: a graph has integers for booleans, objects for strings."""
-    import numpy as np
-
-    if left.dtype.kind in "biuf" and right.dtype.kind in "biuf":
-        return np.asarray(left.astype(np.float64) == right.astype(np.float64))
-    pairs = zip(left.tolist(), right.tolist(), strict=True)
-    return np.array([str(a) == str(b) for a, b in pairs], dtype=bool)
 
 
 def _difference(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loadonce.errors import InvalidRowsError
-from loadonce.loaders.rows import InputArrays
-from loadonce.loaders.signature import Signature
+from loadonce.loaders.rows import InputMatrix
+from loadonce.loaders.signature import INPUT, Signature
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -23,18 +23,27 @@ _LABEL, _PROBABILITIES, _VALUE = "label", "probabilities", "value"
 def make_predictor(session: ort.InferenceSession) -> Predictor:
     """The predictor of this session. Raises ValueError if it is not that of a converted model."""
     signature = Signature.parse(session.get_modelmeta().custom_metadata_map)
-    found = {each.name: each.type for each in session.get_inputs()}
-    if found != signature.inputs:
-        raise ValueError("the graph's inputs are not the features that its property states")
+    found = [(each.name, each.type, each.shape[1:]) for each in session.get_inputs()]
+    if found != [(INPUT, "tensor(double)", [len(signature.names)])]:
+        raise ValueError("the graph's input is not a matrix of the features in its property")
     outputs = [each.name for each in session.get_outputs()]
-    answers = _LABEL if signature.kind == "classifier" else _VALUE
-    if answers not in outputs:
-        raise ValueError(f"a {signature.kind}'s graph must have the output '{answers}'")
-    if answers == _VALUE:
+    if signature.kind == "regressor":
+        if _VALUE not in outputs:
+            raise ValueError(f"a regressor's graph must have the output '{_VALUE}'")
         return Predictor(session, signature)
     if _PROBABILITIES in outputs:
-        return ProbabilityPredictor(session, signature)
+        return ProbabilityPredictor(session, signature, has_label=_LABEL in outputs)
+    if _LABEL not in outputs:
+        raise ValueError(f"a classifier's graph must have '{_LABEL}' or '{_PROBABILITIES}'")
     return LabelPredictor(session, signature)
+
+
+def places(label: Any) -> Any:
+    """The place of each row's label among the classes, from the graph's output `label`.
+
+    It has those, (n,), or scores (n, classes), of which the first of the largest is the label's.
+    """
+    return label if label.ndim == 1 else label.argmax(axis=1)
 
 
 class Predictor:
@@ -54,7 +63,7 @@ class Predictor:
     def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
         self._session = session
         self._signature = signature
-        self._inputs = InputArrays(signature)
+        self._matrix = InputMatrix(signature)
         self._dtype = np.dtype(signature.value_dtype)
         self.n_features_in_ = len(signature.names)
         if signature.is_named:
@@ -67,27 +76,20 @@ class Predictor:
             InvalidRowsError: (a ValueError) rows that do not fit the features, or that the original
                 could not answer either. Names rows and features, never a value.
         """
-        return self._floats([_VALUE], X)[-1]
+        (values,) = self._run([_VALUE], X)
+        return values.astype(self._dtype, copy=False).reshape(-1)
 
-    def _floats(self, names: Sequence[str], rows: Any) -> list[Any]:
-        """These outputs; the last one as the original's floats, without NaN."""
-        outputs = self._run(names, rows)
-        answer = outputs[-1]
+    def _run(self, names: Sequence[str], rows: Any) -> Any:
+        """These outputs of the graph; the last one has no NaN."""
+        outputs = self._session.run(names, {INPUT: self._matrix(rows)})
+        answer: Any = outputs[-1]
         if np.count_nonzero(answer != answer):  # NaN; four times as quick as isnan().any()
             bad = np.flatnonzero(np.isnan(answer.reshape(len(answer), -1)).any(axis=1))
             raise InvalidRowsError(
                 f"no answer for {len(bad)} of {len(answer)} rows, the first of them row {bad[0]}: "
                 "the model does not take the values that are missing there"
             )
-        outputs[-1] = answer.astype(self._dtype, copy=False)
         return outputs
-
-    def _run(self, names: Sequence[str], rows: Any) -> list[Any]:
-        inputs = self._inputs(rows)
-        try:
-            return list(self._session.run(names, inputs))
-        except UnicodeEncodeError:  # it holds the text
-            raise InvalidRowsError("a text has half a character (a lone surrogate)") from None
 
     def __repr__(self) -> str:
         return f"<Predictor {self._signature.kind}, {self.n_features_in_} features>"
@@ -106,22 +108,25 @@ class LabelPredictor(Predictor):
 
     def predict(self, X: Any, /) -> Any:
         """n rows -> n labels. Raises InvalidRowsError."""
-        return self._labels(self._run([_LABEL], X)[0])
-
-    def _labels(self, labels: Any) -> Any:
-        return labels.astype(self.classes_.dtype, copy=False)
+        return self.classes_[places(self._run([_LABEL], X)[0])]
 
 
 class ProbabilityPredictor(LabelPredictor):
-    """A converted classifier with probabilities."""
+    """A converted classifier with probabilities, which tell the label unless the graph does."""
+
+    def __init__(
+        self, session: ort.InferenceSession, signature: Signature, has_label: bool
+    ) -> None:
+        super().__init__(session, signature)
+        self._telling = [_LABEL, _PROBABILITIES] if has_label else [_PROBABILITIES]
 
     def predict(self, X: Any, /) -> Any:
         """n rows -> n labels. Raises InvalidRowsError."""
-        return self._labels(self._floats([_LABEL, _PROBABILITIES], X)[0])
+        return self.classes_[places(self._run(self._telling, X)[0])]
 
     def predict_proba(self, X: Any, /) -> Any:
         """n rows -> probabilities (n, classes), in the order of `classes_`.
 
         Raises InvalidRowsError.
         """
-        return self._floats([_PROBABILITIES], X)[0]
+        return self._run([_PROBABILITIES], X)[0].astype(self._dtype, copy=False)

@@ -5,34 +5,30 @@ Made once for each class, since `itemgetter` and `attrgetter` are the quickest w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from loadonce.loaders.codes import MisfitError
 from loadonce.loaders.signature import Signature
 
-Get: TypeAlias = Callable[[Any], Sequence[object]]
+Get: TypeAlias = Callable[[Any], Iterable[object]]
 
 WITHOUT_NAMES = "the model was trained without names; pass sequences or an array, in training order"
-
-
-class MisfitError(Exception):
-    """This row cannot be read; the text goes on after "row 3: "."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
     """How rows of one class give their values.
 
-    `numbers` and `texts` raise KeyError or AttributeError for a row that lacks one of `keys`, the
-    key or attribute of each feature; MisfitError for one of another length.
+    `values`, in the order of training, raises KeyError or AttributeError for a row that lacks one
+    of `keys`, the key or attribute of each feature; MisfitError for one of another length.
     """
 
-    numbers: Get
-    texts: Get
+    values: Get
     keys: Mapping[str, Any]
 
     def missing_from(self, row: object) -> list[str]:
@@ -46,37 +42,25 @@ def reader_of(kind: type, signature: Signature) -> RowReader:
     """For rows of this class. Raises MisfitError if they have names and the model has not."""
     names = signature.names
     if issubclass(kind, list | tuple | np.ndarray):
-        keys: dict[str, Any] = {name: position for position, name in enumerate(names)}
-        reader = _reader(itemgetter, keys, signature)
-        return RowReader(_of_length(len(names), reader.numbers), reader.texts, keys)
+        return RowReader(_of_length(len(names)), {})
     if not signature.is_named:
         raise MisfitError(f"is a {kind.__name__}, but {WITHOUT_NAMES}")
     if issubclass(kind, Mapping):
-        return _reader(itemgetter, {name: name for name in names}, signature)
-    return _reader(attrgetter, _attributes(kind, names), signature)
+        return _reader(itemgetter, {name: name for name in names})
+    return _reader(attrgetter, _attributes(kind, names))
 
 
-def _reader(make: Callable[..., Get], keys: dict[str, Any], signature: Signature) -> RowReader:
-    return RowReader(
-        _all_of(make, [keys[name] for name in signature.numbers]),
-        _all_of(make, [keys[name] for name in signature.texts]),
-        keys,
-    )
-
-
-def _all_of(make: Callable[..., Any], keys: Sequence[Any]) -> Get:
+def _reader(make: Callable[..., Any], keys: Mapping[str, str]) -> RowReader:
     """`make` gives a tuple for two keys and more only."""
-    if not keys:
-        return lambda row: ()
-    get = make(*keys)
-    return get if len(keys) > 1 else lambda row: (get(row),)
+    get = make(*keys.values())
+    return RowReader(get if len(keys) > 1 else lambda row: (get(row),), keys)
 
 
-def _of_length(length: int, get: Get) -> Get:
+def _of_length(length: int) -> Get:
     def checked(row: Sequence[object]) -> Sequence[object]:
         if len(row) != length:
             raise MisfitError(f"has {len(row)} values, not {length}")
-        return get(row)
+        return row
 
     return checked
 

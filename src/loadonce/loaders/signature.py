@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 PROPERTY = "loadonce.predictor"
-VERSION = 1
+VERSION = 2
+INPUT = "X"
+"""The graph's only input: float64, (rows, features), in the order of training."""
 
 _KINDS = frozenset(("classifier", "regressor"))
 _TYPES = frozenset(("number", "text"))
@@ -23,14 +25,14 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The inputs and answers of one converted model.
+    """The features and answers of one converted model.
 
     Attributes:
         kind: "classifier" or "regressor".
         names: the features, in the order of training.
-        numbers: those of them that take numbers.
-        texts: those that take texts.
-        is_named: whether there is one input for each feature, and rows may come by name.
+        texts: those of them that take texts, and the known ones of each: the code of a text is its
+            place.
+        is_named: whether rows may come by name.
         classes: the labels, in the order of the probabilities; empty for a regressor.
         classes_dtype: NumPy's name of the labels' type.
         value_dtype: "float64" or "float32": what the original gives.
@@ -39,8 +41,7 @@ class Signature:
 
     kind: str
     names: tuple[str, ...]
-    numbers: tuple[str, ...]
-    texts: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
     is_named: bool
     classes: tuple[object, ...]
     classes_dtype: str
@@ -55,34 +56,27 @@ class Signature:
         stated = json.loads(properties[PROPERTY])
         if stated["version"] != VERSION:
             raise ValueError(
-                f"'{PROPERTY}' of version {stated['version']}; only {VERSION} is known"
+                f"'{PROPERTY}' of version {stated['version']}; only {VERSION} is known: "
+                "convert the original again"
             )
-        types = {feature["name"]: feature["type"] for feature in stated["features"]}
+        features = stated["features"]
+        types = {feature["name"]: feature["type"] for feature in features}
         if stated["kind"] not in _KINDS or not _TYPES.issuperset(types.values()):
             raise ValueError(f"'{PROPERTY}' has an unknown kind of model or type of feature")
-        if not types or len(types) != len(stated["features"]):
+        if not types or len(types) != len(features):
             raise ValueError(f"'{PROPERTY}' has no features, or two of one name")
         return cls(
             kind=stated["kind"],
             names=tuple(types),
-            numbers=tuple(name for name, kind in types.items() if kind == "number"),
-            texts=tuple(name for name, kind in types.items() if kind == "text"),
+            texts={
+                each["name"]: tuple(each["texts"]) for each in features if each["type"] == "text"
+            },
             is_named=stated["named"],
             classes=tuple(stated["classes"] or ()),
             classes_dtype=stated["classes_dtype"] or "object",
             value_dtype=stated["value_dtype"],
             refused=_refused(stated["parity"].get("refuses", {"infinite": list(types)})),
         )
-
-    @property
-    def inputs(self) -> dict[str, str]:
-        """The type of each input that the graph must have."""
-        if not self.is_named:
-            return {"X": "tensor(double)"}
-        return {
-            name: "tensor(string)" if name in self.texts else "tensor(double)"
-            for name in self.names
-        }
 
 
 def _refused(stated: Mapping[str, Iterable[str]]) -> Refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +13,15 @@ import onnxruntime as ort
 import pandas as pd
 
 from loadonce.convert.graphs import build
-from loadonce.convert.model import MISSING_TEXT, Feature, Graph
+from loadonce.convert.model import Feature, Graph
+from loadonce.convert.stamping import described
+from loadonce.loaders.predicting import places
+from loadonce.loaders.rows import InputMatrix
+from loadonce.loaders.signature import PROPERTY, Signature
 
 MOST_ROWS = 300
+NUMBERS = ("probabilities", "value", "scores", "label")
+"""The outputs that tell by NaN what is refused."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +50,20 @@ def compared(estimator: Any, rows: Any, graph: Graph | None = None) -> Compariso
     said = run(graph, asked)
     answers, is_answered = original(estimator, asked)
     kept = np.flatnonzero(is_answered)
-    numbers = said.get("probabilities", said.get("value", said.get("scores")))
-    assert numbers is not None
+    numbers = next(said[name] for name in NUMBERS if name in said)
     refused = np.flatnonzero(~is_answered)
     answered = int(
         np.isfinite(numbers[refused].reshape(len(refused), numbers[:1].size)).all(axis=1).sum()
     )
     labels = 0
-    if "label" in said:
-        labels = int((said["label"][kept] != answers["label"]).sum())
+    if graph.classes is not None:
+        telling = said.get("label", said.get("probabilities"))
+        named = np.array(graph.classes, dtype=graph.classes_dtype)[places(telling)]
+        labels = int((named[kept] != answers["label"]).sum())
     wanted = answers.get("probabilities", answers.get("value"))
     difference = 0.0
     if wanted is not None:
-        got = numbers[kept].astype(np.float64)
+        got = numbers[kept].astype(np.float64).reshape(wanted.shape)
         with np.errstate(invalid="ignore"):
             gap = np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))
         gap[(got == wanted)] = 0.0
@@ -65,30 +73,17 @@ def compared(estimator: Any, rows: Any, graph: Graph | None = None) -> Compariso
 
 
 def run(graph: Graph, rows: Any) -> dict[str, Any]:
-    """The graph's outputs by name."""
+    """The graph's outputs by name, for rows as its predictor takes them."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = ort.InferenceSession(
         graph.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, fed(graph, rows)), strict=True))
-
-
-def fed(graph: Graph, rows: Any) -> dict[str, Any]:
-    """The rows as the graph's inputs."""
-    if not graph.named:
-        return {"X": np.asarray(rows, dtype=np.float64)}
-    frame = pd.DataFrame(np.asarray(rows, dtype=object))
-    found: dict[str, Any] = {}
-    for number, feature in enumerate(graph.features):
-        column = frame[number]
-        if feature.type == "text":
-            values = column.where(column.notna(), MISSING_TEXT).to_numpy(dtype=object)
-        else:
-            values = column.to_numpy(dtype=np.float64)
-        found[feature.name] = values.reshape(-1, 1)
-    return found
+    stated = {**described(graph), "parity": {"refuses": {}}}
+    matrix = InputMatrix(Signature.parse({PROPERTY: json.dumps(stated)}))
+    fed = {"X": matrix(np.asarray(rows, dtype=object))}
+    return dict(zip(names, session.run(names, fed), strict=True))
 
 
 def original(estimator: Any, rows: Any) -> tuple[dict[str, Any], Any]:
@@ -147,7 +142,7 @@ def variations(graph: Graph, rows: Any) -> Any:
 
 def _values(feature: Feature) -> Iterator[Any]:
     if feature.type == "text":
-        yield from (np.nan, "unseen", "", *feature.categories)
+        yield from (np.nan, "unseen", "", *feature.texts)
         return
     yield from (np.nan, 0.0, -0.5, 1e5, -1e5)
     for threshold in feature.thresholds:

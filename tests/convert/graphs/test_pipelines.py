@@ -90,9 +90,10 @@ def test_a_frame_goes_in_by_the_names_of_its_columns() -> None:
     )
     model = fitted(make_pipeline(columns, LogisticRegression()), rows, data.three())
     graph = build(model, None)
-    assert [each.name for each in graph.model.graph.input] == list(rows.columns)
+    assert [each.name for each in graph.model.graph.input] == ["X"]
+    assert [each.name for each in graph.features] == list(rows.columns)
     assert (graph.named, graph.kind, graph.classes) == (True, "classifier", ["high", "low", "mid"])
-    assert graph.features[2].categories[:2] == ("Basel", "Bern")
+    assert graph.features[2].texts[:2] == ("Basel", "Bern")
     assert compared(model, rows, graph).labels == 0
 
 

@@ -220,6 +220,18 @@ def test_the_missing_are_filled_once() -> None:
     assert compared(fitted(model, rows, data.amounts()), rows).difference < EXACT
 
 
+@pytest.mark.parametrize("filled", [False, True])
+def test_texts_without_names_are_told_apart_by_their_column(filled: bool) -> None:
+    rows = data.frame(missing=0.2 if filled else 0.0)[TEXTS].to_numpy()
+    steps = [SimpleImputer(strategy="most_frequent")] if filled else []
+    model = fitted(make_pipeline(*steps, OneHotEncoder(), LINEAR), rows, data.amounts())
+    graph = build(model, None)
+    assert [(each.name, each.type) for each in graph.features] == [("x0", "text"), ("x1", "text")]
+    found = compared(model, rows, graph)
+    assert found.answered == 0
+    assert found.difference < EXACT
+
+
 def test_texts_and_numbers_are_imputed_side_by_side() -> None:
     """Their order stays; an imputer's text can be one that the encoder does not know."""
     rows = data.frame()

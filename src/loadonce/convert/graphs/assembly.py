@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper
 
 from loadonce.convert.graphs import (
@@ -27,10 +26,10 @@ from loadonce.convert.graphs import (
     trees,
     xgb,
 )
-from loadonce.convert.graphs.building import TENSOR_TYPES
 from loadonce.convert.graphs.columns import Column, Columns, Input
 from loadonce.convert.graphs.scope import Scope, Tables
 from loadonce.convert.model import Feature, Graph, Unconvertible
+from loadonce.loaders.signature import INPUT
 
 TABLES = Tables(
     composing.TRANSFORMERS
@@ -78,12 +77,12 @@ def assembled(estimator: Any, feature_names: Sequence[str] | None, text: Collect
     for number, each in enumerate(inputs):
         if each.name in text:
             scope.use(number, "text")
-    columns = _columns(scope, named)
+    columns = _columns(scope)
     if kind == "classifier":
         outputs = _classified(scope, estimator, columns)
     else:
         value = scope.answered(scope.regress("", estimator, columns))
-        outputs = {"value": (_flat(scope, value), int(TensorProto.DOUBLE), [None])}
+        outputs = {"value": (value, int(TensorProto.DOUBLE), [None, 1])}
     return _graph(scope, estimator, kind, named, outputs)
 
 
@@ -110,9 +109,6 @@ def _names(estimator: Any, given: Sequence[str] | None) -> list[str] | None:
             raise Unconvertible(
                 f"{len(names)} feature names were given for {estimator.n_features_in_} features"
             )
-    taken = {"label", "probabilities", "scores", "value"} & set(names or ())
-    if taken:
-        raise Unconvertible(f"a feature is called '{min(taken)}', as an output of the graph is")
     if names and len(set(names)) < len(names):
         raise Unconvertible("two features have the same name")
     return names
@@ -122,42 +118,34 @@ def _numbered(estimator: Any) -> list[str]:
     return [f"x{number}" for number in range(estimator.n_features_in_)]
 
 
-def _columns(scope: Scope, named: bool) -> Columns:
-    widths = scope.g.widths
-    if not named:
-        widths["X"] = len(scope.inputs)
-        return tuple(Column("X", i, feature=i, origin=i) for i in range(len(scope.inputs)))
-    widths.update((each.name, 1) for each in scope.inputs)
-    return tuple(Column(each.name, 0, feature=i, origin=i) for i, each in enumerate(scope.inputs))
-
-
-def _flat(scope: Scope, value: str) -> str:
-    return scope.g.op("Reshape", value, scope.g.integers(-1))
+def _columns(scope: Scope) -> Columns:
+    scope.g.widths[INPUT] = len(scope.inputs)
+    return tuple(Column(INPUT, i, feature=i, origin=i) for i in range(len(scope.inputs)))
 
 
 def _classified(scope: Scope, estimator: Any, columns: Columns) -> dict[str, Output]:
+    """`label` only where the probabilities do not tell it."""
     found = scope.classify("", estimator, columns)
-    label, kind = _label(scope, estimator.classes_, found.index)
-    outputs: dict[str, Output] = {"label": (label, kind, [None])}
-    if found.probabilities is None:
-        scores = scope.answered(str(found.decision))
-        return outputs | {"scores": (scores, TensorProto.DOUBLE, [None, None])}
-    probabilities = scope.answered(found.probabilities)
+    if not all(isinstance(each, int | float | str) for each in _classes(estimator)):
+        raise Unconvertible("its classes are neither numbers nor texts")
     shape = [None, len(estimator.classes_)]
-    return outputs | {"probabilities": (probabilities, TensorProto.DOUBLE, shape)}
+    outputs: dict[str, Output] = {}
+    if found.is_place:
+        outputs["label"] = (found.label, TensorProto.INT64, [None])
+    elif found.probabilities is None:
+        return {"label": (scope.answered(found.label), TensorProto.DOUBLE, shape)}
+    elif found.label != found.probabilities:
+        outputs["label"] = (found.label, TensorProto.DOUBLE, shape)
+    if found.probabilities is not None:
+        shares = scope.answered(found.probabilities)
+        return outputs | {"probabilities": (shares, TensorProto.DOUBLE, shape)}
+    scores = scope.answered(str(found.decision))
+    return outputs | {"scores": (scores, TensorProto.DOUBLE, [None, None])}
 
 
-def _label(scope: Scope, classes: Any, index: str) -> tuple[str, int]:
-    """The classes themselves, as integers or as texts."""
-    values = np.asarray(classes)
-    if values.dtype.kind in "biuf" and np.all(values == values.astype(np.int64)):
-        numbers = values.astype(np.int64)
-        if np.array_equal(numbers, np.arange(len(numbers))):
-            return index, TensorProto.INT64
-        return scope.g.op("Gather", scope.g.constant(numbers), index), TensorProto.INT64
-    if all(isinstance(value, str) for value in values.tolist()):
-        return scope.g.op("Gather", scope.g.constant(values), index), TensorProto.STRING
-    raise Unconvertible("its classes are neither integers nor texts")
+def _classes(estimator: Any) -> list[Any]:
+    """As Python's values."""
+    return list(np.asarray(estimator.classes_).tolist())
 
 
 def _graph(
@@ -167,32 +155,21 @@ def _graph(
         Feature(
             each.name,
             "text" if each.type == "text" else "number",
-            tuple(each.categories),
+            tuple(each.texts),
             tuple(sorted(each.thresholds)),
         )
         for each in scope.inputs
     )
-    if not named and any(feature.type == "text" for feature in features):
-        raise Unconvertible("it was trained on text without feature names; give feature_names")
-    classes = estimator.classes_ if kind == "classifier" else None
+    is_classifier = kind == "classifier"
     types = {element for _, element, _ in outputs.values()}
+    shape = [None, len(features)]
     return Graph(
-        scope.g.model(_inputs(features, named), outputs),
+        scope.g.model([helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, shape)], outputs),
         features,
         named,
         kind,
-        None if classes is None else np.asarray(classes).tolist(),
-        None if classes is None else str(np.asarray(classes).dtype),
+        _classes(estimator) if is_classifier else None,
+        str(np.asarray(estimator.classes_).dtype) if is_classifier else None,
         "float32" if TensorProto.FLOAT in types else "float64",
         {feature.name: feature.thresholds for feature in features if feature.thresholds},
     )
-
-
-def _inputs(features: Sequence[Feature], named: bool) -> list[onnx.ValueInfoProto]:
-    if not named:
-        shape = [None, len(features)]
-        return [helper.make_tensor_value_info("X", TensorProto.DOUBLE, shape)]
-    return [
-        helper.make_tensor_value_info(each.name, TENSOR_TYPES[each.type], [None, 1])
-        for each in features
-    ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from loadonce.convert.graphs.columns import Columns, lacks
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import first_of_largest, from_probabilities
+from loadonce.convert.graphs.scoring import from_probabilities, place
 
 
 def voting_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
@@ -53,12 +53,12 @@ def _by_votes(scope: Scope, estimator: Any, columns: Columns) -> Classified:
         found = scope.classify(name, each, columns)
         if lacks(columns):
             scope.refuse_nan(found.decision or str(found.probabilities), len(estimator.classes_))
-        chosen = g.op("Unsqueeze", found.index, g.integers(1))
+        chosen = g.op("Unsqueeze", place(scope, found), g.integers(1))
         vote = g.cast(g.op("Equal", chosen, places), "double")
         if weights is not None:
             vote = g.op("Mul", vote, g.numbers(float(weights[i])))
         votes = g.op("Add", votes, vote) if votes else vote
-    return Classified(first_of_largest(scope, votes), None, votes)
+    return Classified(votes, None, votes)
 
 
 def _members(estimator: Any) -> list[tuple[str, Any]]:

@@ -12,7 +12,6 @@ from onnx import TensorProto, helper
 
 OPSETS = {"": 22, "ai.onnx.ml": 5}
 IR_VERSION = 10
-TENSOR_TYPES = {"number": TensorProto.DOUBLE, "text": TensorProto.STRING}
 
 
 class Builder:
@@ -40,12 +39,9 @@ class Builder:
         return self.op(operator, *inputs, domain="ai.onnx.ml", **attributes)
 
     def constant(self, values: ArrayLike) -> str:
-        """A constant in the type of `values`: double, float, int64, bool or text."""
+        """A constant in the type of `values`: double, float, int64 or bool."""
         array = np.asarray(values)
-        if array.dtype.kind in "UO":
-            key: tuple[object, ...] = ("text", array.shape, *array.ravel().tolist())
-        else:
-            key = (array.dtype.str, array.shape, array.tobytes())
+        key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             self._constants[key] = tensor(array, f"={len(self._constants)}")
         return self._constants[key].name
@@ -104,10 +100,7 @@ class Builder:
 
 
 def tensor(values: NDArray[Any], name: str = "") -> onnx.TensorProto:
-    """A tensor of an array, texts included."""
-    if values.dtype.kind in "UO":
-        texts: list[Any] = [str(value).encode() for value in values.ravel()]
-        return helper.make_tensor(name, TensorProto.STRING, list(values.shape), texts)
+    """A tensor of an array."""
     return onnx.numpy_helper.from_array(np.ascontiguousarray(values), name)
 
 
@@ -123,14 +116,16 @@ def _needed(nodes: Sequence[onnx.NodeProto]) -> tuple[list[onnx.NodeProto], set[
 
 
 def _renamed(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The outputs' names on the nodes that make them, where nothing else reads those."""
-    made = {node.output[0]: node for node in nodes}
+    """The outputs' names on what the nodes make and read, as far as each has but one."""
+    made = {name for node in nodes for name in node.output}
+    names: dict[str, str] = {}
     kept = []
     for node in nodes:
-        source = made.get(node.input[0]) if node.op_type == "Identity" else None
-        readers = sum(node.input[0] in each.input for each in nodes) if source else 0
-        if source is None or readers > 1:
-            kept.append(node)
+        if node.op_type == "Identity" and node.input[0] in made and node.input[0] not in names:
+            names[node.input[0]] = node.output[0]
         else:
-            source.output[0] = node.output[0]
+            kept.append(node)
+    for node in kept:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
     return kept

@@ -9,7 +9,7 @@ import numpy as np
 from loadonce.convert.graphs.averaging import mean
 from loadonce.convert.graphs.columns import Columns, lacks
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import from_probabilities, shared_out
+from loadonce.convert.graphs.scoring import from_probabilities, remainder, shared_out
 
 
 def calibrated(scope: Scope, estimator: Any, columns: Columns) -> Classified:
@@ -53,7 +53,7 @@ def _one(scope: Scope, member: Any, columns: Columns) -> str:
         for i, by in enumerate(member.calibrators)
     ]
     if single:
-        return g.concat([g.op("Sub", g.numbers(1.0), each[0]), each[0]])
+        return remainder(scope, each[0])
     return shared_out(scope, g.concat(each), classes)
 
 

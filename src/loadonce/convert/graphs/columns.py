@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loadonce.convert.graphs.building import Builder
-from loadonce.convert.model import MISSING_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,8 @@ class Column:
         tensor: the tensor's name.
         index: the column's place in it.
         feature: the feature that it still is, unchanged; None once it was computed.
-        fills: texts to be read as others, of a feature: what an imputer puts for the missing.
+        fills: texts to be read as others, of a feature: what an imputer puts for the missing,
+            which is None.
         origin: the feature whose values it holds, apart from those that an imputer filled in.
         may_lack: whether it can hold NaN.
     """
@@ -25,11 +25,11 @@ class Column:
     tensor: str
     index: int
     feature: int | None = None
-    fills: tuple[tuple[str, str], ...] = ()
+    fills: tuple[tuple[str | None, str], ...] = ()
     origin: int | None = None
     may_lack: bool = True
 
-    def filled(self, missing: str, by: str) -> Column:
+    def filled(self, missing: str | None, by: str) -> Column:
         """`missing` read as `by`, after what is read otherwise already."""
         fills = {text: by if read == missing else read for text, read in self.fills}
         fills.setdefault(missing, by)
@@ -41,11 +41,18 @@ Columns = tuple[Column, ...]
 
 @dataclass(slots=True)
 class Input:
-    """A feature while the graph is built: how it is used decides its type."""
+    """A feature while the graph is built: how it is used decides its type.
+
+    Args:
+        name: of the feature.
+        type: of the feature, once it is known.
+        texts: those that are told apart, and the code of each: how many came before it.
+        thresholds: see `Feature`.
+    """
 
     name: str
     type: str | None = None
-    categories: dict[str, None] = field(default_factory=dict)
+    texts: dict[str, int] = field(default_factory=dict)
     thresholds: set[float] = field(default_factory=set)
 
 
@@ -64,7 +71,7 @@ def gathered(g: Builder, columns: Columns) -> str:
     """One tensor of these columns, with as few nodes as it takes."""
     runs: list[tuple[str, list[int]]] = []
     for column in columns:
-        if runs and runs[-1][0] == column.tensor and g.widths[column.tensor] > 1:
+        if runs and runs[-1][0] == column.tensor:
             runs[-1][1].append(column.index)
         else:
             runs.append((column.tensor, [column.index]))
@@ -77,11 +84,9 @@ def gathered(g: Builder, columns: Columns) -> str:
     return tensor
 
 
-def texts_of(column: Column, values: dict[str, Any], missing: Any) -> dict[str, Any]:
-    """What to give for each text that `column` can hold, its fills included; `missing`, or None."""
+def texts_of(column: Column, values: dict[str | None, Any]) -> dict[str | None, Any]:
+    """What to give for each text that `column` can hold, its fills included; None is missing."""
     found = dict(values)
-    if missing is not None:
-        found[MISSING_TEXT] = missing
     for text, read in column.fills:
         found.pop(text, None)
         if read in values:

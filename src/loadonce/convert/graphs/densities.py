@@ -8,7 +8,7 @@ import numpy as np
 
 from loadonce.convert.graphs.columns import Columns
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import above, from_probabilities, softmaxed
+from loadonce.convert.graphs.scoring import from_probabilities, remainder, softmaxed
 
 
 def gaussian(scope: Scope, estimator: Any, columns: Columns) -> Classified:
@@ -22,7 +22,7 @@ def gaussian(scope: Scope, estimator: Any, columns: Columns) -> Classified:
     total = g.op("ReduceSum", terms, g.integers(2), keepdims=0)
     joint = g.op("Sub", g.numbers(start), g.op("Mul", total, g.numbers(0.5)))
     found = softmaxed(scope, joint)
-    return Classified(found.index, found.probabilities)
+    return Classified(found.label, found.probabilities)
 
 
 def perceptron_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
@@ -33,9 +33,7 @@ def perceptron_classifier(scope: Scope, estimator: Any, columns: Columns) -> Cla
         return from_probabilities(scope, g.op("Softmax", found, axis=1))
     if estimator.n_outputs_ > 1:
         raise scope.refusal("it has several outputs")
-    share = g.op("Sigmoid", found)
-    both = g.concat([g.op("Sub", g.numbers(1.0), share), share])
-    return Classified(above(scope, share, 0.5), both)
+    return from_probabilities(scope, remainder(scope, g.op("Sigmoid", found)))
 
 
 def perceptron_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadonce.convert.graphs.building import tensor
-from loadonce.convert.graphs.columns import Column, Columns, computed, texts_of
+from loadonce.convert.graphs.columns import Column, Columns, computed, gathered, texts_of
 from loadonce.convert.graphs.imputing import is_missing
 from loadonce.convert.graphs.scope import Scope
 
@@ -26,15 +26,19 @@ def one_hot(scope: Scope, estimator: Any, columns: Columns) -> Columns:
         _coded(scope, column, known)
         for column, known in zip(columns, estimator.categories_, strict=True)
     ]
-    sizes = [len(each.codes) for each in coded]
-    source = _side_by_side(scope, [each.column for each in coded])
-    spread = source if len(sizes) == 1 else g.take(source, np.repeat(range(len(sizes)), sizes))
-    codes = g.numbers(np.concatenate([each.codes for each in coded]))
-    found = g.cast(g.op("Equal", spread, codes), "double")
-    rows = [_rows(estimator, i, size) for i, size in enumerate(sizes)]
+    spread = scope.numbers(tuple(each.column for each in coded for _ in each.codes))
+    codes = np.concatenate([each.codes for each in coded])
+    if np.isnan(codes).any():
+        spread = g.op("Where", g.op("IsNaN", spread), g.numbers(_STAND_IN), spread)
+        codes = np.where(np.isnan(codes), _STAND_IN, codes)
+    found = g.cast(g.op("Equal", spread, g.numbers(codes)), "double")
+    rows = [
+        _rows(estimator, i, len(known), each.places)
+        for i, (each, known) in enumerate(zip(coded, estimator.categories_, strict=True))
+    ]
     wide = sum(known.shape[1] for known, _ in rows)
     if estimator.handle_unknown == "error":
-        seen = g.op("Equal", g.op("ReduceSum", found, g.integers(1)), g.numbers(len(sizes)))
+        seen = g.op("Equal", g.op("ReduceSum", found, g.integers(1)), g.numbers(len(coded)))
         scope.refuse(g.op("Where", seen, g.numbers(0.0), g.numbers(np.nan)))
     return computed(g, _rearranged(scope, found, rows), wide, False)
 
@@ -85,44 +89,44 @@ def bins(scope: Scope, estimator: Any, columns: Columns) -> Columns:
     return found if estimator.encode == "ordinal" else one_hot(scope, estimator._encoder, found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Coded:
-    """A column of codes that are compared exactly, and the code of each category."""
+    """A column to compare with codes, each of which stands for the category at a place.
+
+    NaN among the codes equals NaN. Two codes may stand for a category that an imputer fills in.
+    """
 
     column: Column
     codes: Doubles
+    places: NDArray[np.int64]
 
 
 def _coded(scope: Scope, column: Column, known: Any) -> _Coded:
-    """Texts are looked up; numbers are their own codes, but for NaN."""
+    """Texts are compared by their codes; numbers are their own."""
     values = list(known)
-    if _is_text(scope, column, values):
-        places = np.arange(len(values), dtype=np.float64)
-        return _Coded(looked_up(scope, column, known, places, np.nan), places)
-    numbers = _numbers_of(scope, column, values)
-    if not np.isnan(numbers).any():
-        return _Coded(column, numbers)
-    g = scope.g
-    source = scope.numbers((column,))
-    source = g.op("Where", g.op("IsNaN", source), g.numbers(_STAND_IN), source)
-    return _Coded(computed(g, source, 1, False)[0], np.where(np.isnan(numbers), _STAND_IN, numbers))
+    places = np.arange(len(values), dtype=np.int64)
+    if (feature := _text_of(scope, column, values)) is None:
+        return _Coded(column, _numbers_of(scope, column, values), places)
+    codes = _codes(scope, column, feature, values, places)
+    keys, found = np.asarray(list(codes)), np.asarray(list(codes.values()), dtype=np.int64)
+    return _Coded(replace(column, feature=None, fills=()), keys, found)
 
 
 def looked_up(scope: Scope, column: Column, known: Any, values: Doubles, unknown: float) -> Column:
     """A column of the value for each category, and of `unknown` for any other."""
     g = scope.g
     given = list(known)
-    if _is_text(scope, column, given):
-        texts = _texts(scope, column, given, values)
-        keys, results = np.asarray(list(texts), dtype=object), np.asarray(list(texts.values()))
-        source = column.tensor
-    else:
+    if (feature := _text_of(scope, column, given)) is None:
         keys, results = _numbers_of(scope, column, given), values
         source = scope.numbers((column,))
+    else:
+        codes = _codes(scope, column, feature, given, values)
+        keys, results = np.asarray(list(codes)), np.asarray(list(codes.values()))
+        source = gathered(g, (column,))
     found = g.ml(
         "LabelEncoder",
         source,
-        keys_tensor=tensor(keys),
+        keys_tensor=tensor(keys.astype(np.float64)),
         values_tensor=tensor(results.astype(np.float64)),
         default_tensor=tensor(np.asarray([unknown])),
     )
@@ -135,27 +139,30 @@ def _refuse_unknown(scope: Scope, column: Column, known: Any) -> None:
     scope.refuse(found.tensor)
 
 
-def _texts(scope: Scope, column: Column, known: list[Any], values: Doubles) -> dict[str, float]:
-    """Each text that the column can hold and its value, what is missing included."""
-    pairs = dict(zip(known, values.tolist(), strict=True))
-    missing = next((value for text, value in pairs.items() if is_missing(text)), None)
-    texts = {text: value for text, value in pairs.items() if isinstance(text, str)}
-    return texts_of(column, texts, missing)
+def _codes(
+    scope: Scope, column: Column, feature: int, known: list[Any], values: NDArray[Any]
+) -> dict[float, Any]:
+    """By code, what stands for each text that the column can hold, the missing one included."""
+    pairs = list(zip(known, values.tolist(), strict=True))
+    given: dict[str | None, Any] = {
+        str(text): value for text, value in pairs if isinstance(text, str)
+    }
+    if missing := [value for text, value in pairs if is_missing(text)]:
+        given[None] = missing[0]
+    return {scope.code(feature, text): value for text, value in texts_of(column, given).items()}
 
 
-def _is_text(scope: Scope, column: Column, known: list[Any]) -> bool:
-    """Whether the categories are texts; then the column has to be a feature as it was given."""
+def _text_of(scope: Scope, column: Column, known: list[Any]) -> int | None:
+    """The feature that the column is, if the categories are texts: it has to be unchanged."""
     present = [value for value in known if not is_missing(value)]
     texts = [isinstance(value, str) for value in present]
     is_declared = column.feature is not None and scope.inputs[column.feature].type == "text"
     if not (any(texts) or column.fills or (is_declared and not present)):
-        return False
+        return None
     if column.feature is None:
         raise scope.refusal("it encodes texts that an earlier step made")
     scope.use(column.feature, "text")
-    given = (value for value in present if isinstance(value, str))
-    scope.inputs[column.feature].categories.update(dict.fromkeys(given))
-    return True
+    return column.feature
 
 
 def _numbers_of(scope: Scope, column: Column, known: list[Any]) -> Doubles:
@@ -169,10 +176,6 @@ def _numbers_of(scope: Scope, column: Column, known: list[Any]) -> Doubles:
     return numbers
 
 
-def _side_by_side(scope: Scope, columns: Sequence[Column]) -> str:
-    return scope.numbers(tuple(columns))
-
-
 def _groups(estimator: Any, i: int) -> Any:
     """For each category its place once the infrequent ones are joined; None if none are."""
     if not getattr(estimator, "_infrequent_enabled", False):
@@ -180,12 +183,14 @@ def _groups(estimator: Any, i: int) -> Any:
     return estimator._default_to_infrequent_mappings[i]
 
 
-def _rows(estimator: Any, i: int, size: int) -> tuple[Doubles, Doubles]:
-    """The output for each category of column `i`, and for an unknown one."""
+def _rows(
+    estimator: Any, i: int, size: int, compared: NDArray[np.int64]
+) -> tuple[Doubles, Doubles]:
+    """The output for each category of column `i` that is compared, and for an unknown one."""
     mapping = _groups(estimator, i)
     places = np.arange(size) if mapping is None else np.asarray(mapping)
     width = int(places.max()) + 1
-    known, unknown = np.eye(width)[places], np.zeros(width)
+    known, unknown = np.eye(width)[places[compared]], np.zeros(width)
     if mapping is not None and estimator.handle_unknown in ("infrequent_if_exist", "warn"):
         unknown[-1] = 1.0
     dropped = estimator._drop_idx_after_grouping

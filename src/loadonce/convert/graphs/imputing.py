@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from loadonce.convert.graphs.building import tensor as tensor_of
-from loadonce.convert.graphs.columns import Column, Columns, computed
+from loadonce.convert.graphs.columns import Column, Columns, computed, gathered
 from loadonce.convert.graphs.scope import Scope
-from loadonce.convert.model import MISSING_TEXT
 
 
 def is_missing(value: object) -> bool:
@@ -61,7 +59,7 @@ def _text(scope: Scope, column: Column, fill: str, missing: Any) -> Column:
         raise scope.refusal("it fills in texts that an earlier step made")
     scope.use(column.feature, "text")
     if is_missing(missing):
-        return column.filled(MISSING_TEXT, fill)
+        return column.filled(None, fill)
     return column.filled(missing, fill) if isinstance(missing, str) else column
 
 
@@ -99,10 +97,8 @@ def _marked(scope: Scope, indicator: Any, columns: Columns) -> Columns:
     run: list[Column] = []
     for column in chosen:
         if column.feature is not None and scope.inputs[column.feature].type == "text":
-            found += [
-                _marked_numbers(scope, run, indicator),
-                _marked_text(scope, column, indicator),
-            ]
+            marked = _marked_text(scope, column, column.feature, indicator)
+            found += [_marked_numbers(scope, run, indicator), marked]
             run = []
         else:
             run.append(column)
@@ -116,17 +112,11 @@ def _marked_numbers(scope: Scope, run: Sequence[Column], indicator: Any) -> Colu
     return computed(scope.g, scope.g.cast(mask, "double"), len(run), False)
 
 
-def _marked_text(scope: Scope, column: Column, indicator: Any) -> Columns:
-    missing = indicator.missing_values
-    text = MISSING_TEXT if is_missing(missing) else str(missing)
-    tensor = scope.g.ml(
-        "LabelEncoder",
-        column.tensor,
-        keys_tensor=tensor_of(np.asarray([text])),
-        values_tensor=tensor_of(np.ones(1)),
-        default_tensor=tensor_of(np.zeros(1)),
-    )
-    return computed(scope.g, tensor, 1, False)
+def _marked_text(scope: Scope, column: Column, feature: int, indicator: Any) -> Columns:
+    g, missing = scope.g, indicator.missing_values
+    code = scope.code(feature, None if is_missing(missing) else str(missing))
+    found = g.op("Equal", gathered(g, (column,)), g.numbers(code))
+    return computed(g, g.cast(found, "double"), 1, False)
 
 
 TRANSFORMERS = {

@@ -10,7 +10,7 @@ from loadonce.convert.graphs.columns import Column, Columns
 from loadonce.convert.graphs.encoding import looked_up
 from loadonce.convert.graphs.ensembles import Tree, added, traced
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import expit, first_of_largest, from_probabilities
+from loadonce.convert.graphs.scoring import expit, from_probabilities, remainder
 
 IDENTITY = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "multiclass")
 EXPONENTIAL = ("poisson", "gamma", "tweedie")
@@ -32,8 +32,7 @@ def classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
         raise scope.refusal(f"objective {objective[0]} gives no probabilities")
     slope = float(objective[1].removeprefix("sigmoid:"))
     share = expit(scope, g.op("Mul", raw, g.numbers(slope)))
-    both = g.concat([g.op("Sub", g.numbers(1.0), share), share])
-    return Classified(first_of_largest(scope, both), both)
+    return from_probabilities(scope, remainder(scope, share))
 
 
 def regressor(scope: Scope, estimator: Any, columns: Columns) -> str:

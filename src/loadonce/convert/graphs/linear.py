@@ -8,7 +8,7 @@ import numpy as np
 
 from loadonce.convert.graphs.columns import Columns
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import above, expit, first_of_largest, shared_out, softmaxed
+from loadonce.convert.graphs.scoring import expit, shared_out, softmaxed
 
 
 def weighted(scope: Scope, columns: Columns, coefficients: Any, intercept: Any) -> str:
@@ -32,7 +32,7 @@ def one_against_rest(scope: Scope, estimator: Any, columns: Columns) -> Classifi
         return _two(scope, estimator, columns)
     decision = weighted(scope, columns, estimator.coef_, estimator.intercept_)
     shares = shared_out(scope, expit(scope, decision), len(estimator.classes_))
-    return Classified(first_of_largest(scope, decision), shares, decision)
+    return Classified(decision, shares, decision)
 
 
 def stochastic(scope: Scope, estimator: Any, columns: Columns) -> Classified:
@@ -46,13 +46,14 @@ def stochastic(scope: Scope, estimator: Any, columns: Columns) -> Classified:
 
 def margin(scope: Scope, estimator: Any, columns: Columns) -> Classified:
     """Labels without probabilities."""
-    decision = weighted(scope, columns, estimator.coef_, estimator.intercept_)
     sums, classes = np.atleast_2d(estimator.coef_).shape[0], len(estimator.classes_)
     if sums != (1 if classes == 2 else classes):
         raise scope.refusal("it has several outputs")
     if sums == 1:
-        return Classified(above(scope, decision, 0.0), None, decision)
-    return Classified(first_of_largest(scope, decision), None, decision)
+        both = _both(scope, estimator, columns)
+        return Classified(both, None, scope.g.take(both, [1]))
+    decision = weighted(scope, columns, estimator.coef_, estimator.intercept_)
+    return Classified(decision, None, decision)
 
 
 def sum_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
@@ -80,13 +81,16 @@ def unlinked(scope: Scope, loss: Any, found: str) -> str:
 
 
 def _two(scope: Scope, estimator: Any, columns: Columns) -> Classified:
+    both = _both(scope, estimator, columns)
+    return Classified(both, scope.g.op("Sigmoid", both), scope.g.take(both, [1]))
+
+
+def _both(scope: Scope, estimator: Any, columns: Columns) -> str:
     """Both sides of the sum from one product: [-sum, sum]."""
-    g = scope.g
-    coefficients = np.vstack([-estimator.coef_, estimator.coef_])
-    intercept = np.asarray(estimator.intercept_) * np.ones(1)
-    both = weighted(scope, columns, coefficients, np.concatenate([-intercept, intercept]))
-    decision = g.take(both, [1])
-    return Classified(first_of_largest(scope, both), g.op("Sigmoid", both), decision)
+    weights = np.atleast_2d(estimator.coef_)
+    start = np.asarray(estimator.intercept_).ravel()
+    both = weighted(scope, columns, np.vstack([-weights, weights]), [-start[0], start[0]])
+    return both
 
 
 CLASSIFIERS = {

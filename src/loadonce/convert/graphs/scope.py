@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from loadonce.convert.graphs.building import Builder
 from loadonce.convert.graphs.columns import Column, Columns, Input, gathered, lacks
 from loadonce.convert.model import FeatureType, Unconvertible
+from loadonce.loaders.codes import MISSING
 
 HARMLESS = frozenset(
     {
@@ -29,14 +30,17 @@ class Classified:
     """A classifier's answers.
 
     Args:
-        index: int64 `[None]`, the place of the label in `classes_`.
+        label: a score for each class, `[None, n_classes]`, of which the first of the largest is the
+            label's; or with `is_place` the label's place in `classes_`, int64 `[None]`.
         probabilities: `[None, n_classes]`, or None where the original gives none.
         decision: the decision function, `[None, 1]` or `[None, n_classes]`, or None.
+        is_place: see `label`.
     """
 
-    index: str
+    label: str
     probabilities: str | None = None
     decision: str | None = None
+    is_place: bool = False
 
 
 T = TypeVar("T")
@@ -105,6 +109,16 @@ class Scope:
         if found.type not in (None, type):
             raise self.refusal(f"feature '{found.name}' is used both as text and as a number")
         found.type = type
+
+    def code(self, feature: int, text: str | None) -> float:
+        """What stands in the matrix for this text of a feature, which is told from others now on.
+
+        None is the missing text.
+        """
+        if text is None:
+            return MISSING
+        texts = self.inputs[feature].texts
+        return float(texts.setdefault(text, len(texts)))
 
     def refuse(self, tensor: str) -> None:
         """Refuse the rows where `tensor`, `[None, 1]`, is NaN; elsewhere it is 0."""

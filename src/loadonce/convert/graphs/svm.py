@@ -9,20 +9,18 @@ import numpy as np
 
 from loadonce.convert.graphs.columns import Columns
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import first_of_largest
+from loadonce.convert.graphs.scoring import not_below
 
 
 def classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
     """Two classes by the sign of one sum; more by votes of every pair."""
     if estimator.probability is True:
         raise scope.refusal("probability=True couples pairs by iteration, which has no conversion")
-    g = scope.g
     kernel = _kernel(scope, estimator, columns)
     if len(estimator.classes_) > 2:
         return _voted(scope, estimator, kernel)
     decision = _sums(scope, kernel, estimator.dual_coef_.T, estimator.intercept_)
-    positive = g.cast(g.op("GreaterOrEqual", decision, g.numbers(0.0)), "int64")
-    return Classified(g.op("Reshape", positive, g.integers(-1)), None, decision)
+    return Classified(not_below(scope, decision), None, decision, is_place=True)
 
 
 def regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
@@ -83,7 +81,7 @@ def _voted(scope: Scope, estimator: Any, kernel: str) -> Classified:
         decision = _tie_breaking(scope, pairwise, sides, votes)
     ranked = decision if estimator.break_ties else votes
     g.widths[decision] = classes if estimator.decision_function_shape == "ovr" else len(pairs)
-    return Classified(first_of_largest(scope, ranked), None, decision)
+    return Classified(ranked, None, decision)
 
 
 def _tie_breaking(scope: Scope, pairwise: str, sides: Any, votes: str) -> str:

@@ -10,7 +10,13 @@ import numpy as np
 from loadonce.convert.graphs.columns import Columns
 from loadonce.convert.graphs.ensembles import Tree, added, constant, traced
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import from_probabilities, softmaxed, two_sided
+from loadonce.convert.graphs.scoring import (
+    from_probabilities,
+    not_below,
+    remainder,
+    softmaxed,
+    two_sided,
+)
 
 _STEP = 2.0**-4
 _MOST_LEAVES = 2**24
@@ -49,9 +55,7 @@ def boosted_classifier(scope: Scope, estimator: Any, columns: Columns) -> Classi
         answer = two_sided(scope, g.op("Mul", raw, g.numbers(2.0)))
     else:
         answer = two_sided(scope, raw)
-    positive = g.op("GreaterOrEqual", raw, g.numbers(0.0))
-    index = g.op("Reshape", g.cast(positive, "int64"), g.integers(-1))
-    return Classified(index, answer.probabilities, raw)
+    return Classified(not_below(scope, raw), answer.probabilities, raw, is_place=True)
 
 
 def boosted_regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
@@ -107,7 +111,7 @@ def _shares(scope: Scope, estimator: Any, trees: list[Any], columns: Columns) ->
     # the first class has what the second leaves: half the work, and a rounding apart
     seconds = [_tree(each.tree_, 0, each.tree_.value[:, 0, 1]) for each in trees]
     share = g.op("Div", _sum(scope, estimator, seconds, 1, columns), g.numbers(float(len(trees))))
-    return from_probabilities(scope, g.concat([g.op("Sub", g.numbers(1.0), share), share]))
+    return from_probabilities(scope, remainder(scope, share))
 
 
 def _sum_by_leaf(scope: Scope, estimator: Any, trees: list[Any], columns: Columns) -> str:

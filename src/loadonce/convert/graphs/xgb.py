@@ -11,7 +11,7 @@ import numpy as np
 from loadonce.convert.graphs.columns import Columns
 from loadonce.convert.graphs.ensembles import BELOW, Tree, added, constant, traced
 from loadonce.convert.graphs.scope import Classified, Scope
-from loadonce.convert.graphs.scoring import above, expit, from_probabilities
+from loadonce.convert.graphs.scoring import expit, from_probabilities
 
 IDENTITY, EXPONENTIAL, LOGISTIC = "identity", "exponential", "logistic"
 LINKS = {
@@ -40,8 +40,7 @@ def classifier(scope: Scope, estimator: Any, columns: Columns) -> Classified:
         raise scope.refusal("its objective gives no probabilities")
     share = g.cast(g.op("Sigmoid", raw), "float")
     rest = g.op("Sub", g.constant(np.float32(1)), share)
-    both = g.cast(g.concat([rest, share]), "double")
-    return Classified(above(scope, g.cast(share, "double"), 0.5), both)
+    return from_probabilities(scope, g.cast(g.concat([rest, share]), "double"))
 
 
 def regressor(scope: Scope, estimator: Any, columns: Columns) -> str:
