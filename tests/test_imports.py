@@ -48,7 +48,7 @@ models = Models(root="models")
 async def lifespan(app):
     async with models.running(app):
         EXTRA
-        asyncio.get_running_loop().call_later(0, os.kill, os.getpid(), signal.SIGTERM)
+        asyncio.get_running_loop().call_later(0, os.kill, os.getppid(), signal.SIGTERM)
         yield
         print(json.dumps(sorted({m.partition(".")[0] for m in sys.modules})))
 

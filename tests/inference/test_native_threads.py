@@ -61,8 +61,10 @@ async def test_an_inference_thread_gets_one_and_others_keep_theirs(several: set[
 def test_the_operator_s_own_number_stays(
     several: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert in_thread(threads_after_limiting) == several
+    monkeypatch.setenv("OMP_NUM_THREADS", "3,2")
+    assert in_thread(threads_after_limiting) == {3}
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert in_thread(threads_after_limiting) == {1}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,6 @@ def test_a_file_that_is_replaced_has_changed(tmp_path: Path) -> None:
     assert changed(before) == {}
 
 
-def test_models_are_reloaded_by_several_workers() -> None:
-    with pytest.raises(ConfigurationError, match="needs several workers"):
-        ServeOptions(target="main:app", reload_models=True)
+def test_who_reloads_models_is_a_supervisor() -> None:
+    with pytest.raises(ConfigurationError, match="needs a supervisor"):
+        ServeOptions(target="main:app", reload_models=True, fork=False)

@@ -44,3 +44,12 @@ def test_how_long_to_drain_depends_on_who_sends_requests(
     if in_kubernetes:
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     assert default_drain_delay() == expected
+
+
+def test_a_fork_needs_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadonce.server.options.is_linux", lambda: False)
+    with pytest.raises(ConfigurationError, match="--fork needs Linux"):
+        ServeOptions(target="main:app", fork=True)
+    with pytest.raises(ConfigurationError, match="on Linux only"):
+        ServeOptions(target="main:app", fork=False, workers=2)
+    assert ServeOptions(target="main:app", fork=False).has_supervisor is False

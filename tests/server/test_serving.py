@@ -35,7 +35,7 @@ def start(module: Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
     def run(code: str, **chosen: object) -> tuple[int, str]:
         target = f"{module(code)}:app"
-        options = ServeOptions(target=target, app_dir=tmp_path, port=0, **chosen)  # type: ignore[arg-type]
+        options = ServeOptions(target=target, app_dir=tmp_path, port=0, fork=False, **chosen)  # type: ignore[arg-type]
         return serve(options), capsys.readouterr().err
 
     return run

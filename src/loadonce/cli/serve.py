@@ -25,15 +25,23 @@ def serve(
         typer.Option(
             "--workers",
             metavar="N|auto",
-            help="Processes that serve. More than one share the models that were loaded once, "
-            "before they were forked (Linux). auto: as many as there are CPUs for this process.",
+            help="Processes that serve; all share the models that were loaded once, before they "
+            "were forked (Linux). auto: as many as there are CPUs for this process.",
         ),
     ] = "1",
+    fork: Annotated[
+        bool | None,
+        typer.Option(
+            "--fork/--no-fork",
+            help="Load in a process of its own, fork from it those that serve, and watch them; "
+            "the default on Linux. Otherwise one process does everything.",
+        ),
+    ] = None,
     reload_models: Annotated[
         bool,
         typer.Option(
             "--reload-models",
-            help="With several workers: load anew, beside what serves, when a models.lock changes.",
+            help="Load anew, beside what serves, when a models.lock changes.",
         ),
     ] = False,
     max_worker_memory: Annotated[
@@ -41,7 +49,7 @@ def serve(
         typer.Option(
             "--max-worker-memory",
             metavar="SIZE",
-            help="Memory of one of several workers, such as 1GiB, beyond which a new one takes its "
+            help="Memory of a worker, such as 1GiB, beyond which a new one takes its "
             "place; what is shared counts by its part. 0 for no limit.",
         ),
     ] = "0",
@@ -148,8 +156,8 @@ def serve(
         typer.Option(
             "--worker-timeout",
             min=1.0,
-            help="Seconds without a sign of life from its event loop after which one of several "
-            "workers is killed and replaced.",
+            help="Seconds without a sign of life from its event loop after which a worker is "
+            "killed and replaced.",
             rich_help_panel=_STOP,
         ),
     ] = 8.0,
@@ -170,6 +178,7 @@ def serve(
     """
     from loadonce.server import ServeOptions, default_drain_delay, end_process
     from loadonce.server import serve as serve_app
+    from loadonce.server.linux import is_linux
 
     options = ServeOptions(
         target=target,
@@ -192,6 +201,7 @@ def serve(
         drain_delay=default_drain_delay() if drain_delay is None else drain_delay,
         grace=timeout_graceful_shutdown,
         workers=_count(workers),
+        fork=is_linux() if fork is None else fork,
         worker_timeout=worker_timeout,
         reload_models=reload_models,
         max_worker_bytes=_bytes(max_worker_memory),

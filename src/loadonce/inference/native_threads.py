@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 logger = logging.getLogger("loadonce")
 
@@ -41,17 +42,24 @@ def limit_native_threads(count: int = 1) -> None:
     calls a second with a limit of one; one model called by one thread: no difference; on a machine
     that is busy otherwise the teams can stall for seconds. OpenMP's limit belongs to the thread
     that sets it, hence it is set in each inference thread, when its first call comes and its
-    libraries are there; BLAS libraries may have one for the process. Leaves alone what the operator
-    has set by OMP_NUM_THREADS or the variables of the BLAS libraries; does nothing without
+    libraries are there; BLAS libraries may have one for the process. What the operator has
+    set by OMP_NUM_THREADS or the variables of the BLAS libraries counts instead, also where a
+    library was imported when they were different (before a fork). Does nothing without
     threadpoolctl (which scikit-learn brings).
     """
     if "numpy" not in sys.modules:
         return
-    free = [api for api, names in _APIS.items() if not any(name in os.environ for name in names)]
     try:
         from threadpoolctl import threadpool_limits
 
-        for api in free:
-            threadpool_limits(limits=count, user_api=api)
+        for api, names in _APIS.items():
+            threadpool_limits(limits=_chosen(names) or count, user_api=api)
     except Exception as error:  # slower, but nothing that should stop a call
         logger.debug("libraries keep their own number of threads: %s", type(error).__name__)
+
+
+def _chosen(names: Sequence[str]) -> int:
+    """The number that the first of these variables which is set begins with; 0 if there is none."""
+    text = next((os.environ[name] for name in names if os.environ.get(name)), "")
+    first = text.partition(",")[0].strip()  # OpenMP takes a list, for nested teams
+    return int(first) if first.isdigit() else 0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from dataclasses import dataclass, field
 from typing import Any
 
+from loadonce.observe.events import log_fields
+
 from .board import Row
 from .channel import Channel
+from .crashes import cause_of
 
 
 @dataclass(eq=False, slots=True)
@@ -46,3 +50,8 @@ def kill(pid: int, number: signal.Signals) -> None:
     if pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
+
+
+def tell_death(what: str, status: int, **fields: object) -> None:
+    """Log the end of a process that nobody asked for."""
+    log_fields(logging.ERROR, what, fields | {"cause": cause_of(status)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -40,13 +40,14 @@ class ServeOptions:
         drain_delay: seconds for which requests are still accepted after SIGTERM, so that load
             balancers notice first.
         grace: seconds for which accepted requests may then finish.
-        workers: how many processes serve; more than one are forked from one that has loaded the
-            models.
-        reload_models: load anew when a lock file changes; with several workers.
-        max_worker_bytes: of memory, shared pages counted by their part, beyond which one of several
-            workers is replaced; 0 for no limit.
-        max_worker_requests: after so many requests, and up to a tenth more, one of several workers
-            is replaced; 0 for never.
+        workers: how many processes serve.
+        fork: whether they are forked from one that has loaded the models, and watched; else one
+            process does everything.
+        reload_models: load anew when a lock file changes.
+        max_worker_bytes: of memory, shared pages counted by their part, beyond which a worker is
+            replaced; 0 for no limit.
+        max_worker_requests: after so many requests, and up to a tenth more, a worker is replaced; 0
+            for never.
         worker_timeout: seconds without a sign of life after which a worker is killed and replaced.
     """
 
@@ -71,6 +72,7 @@ class ServeOptions:
     drain_delay: float = 0.0
     grace: float = 20.0
     workers: int = 1
+    fork: bool = field(default_factory=is_linux)
     worker_timeout: float = 8.0
     reload_models: bool = False
     max_worker_bytes: int = 0
@@ -79,15 +81,22 @@ class ServeOptions:
     def __post_init__(self) -> None:
         if self.uds is not None and self.fd is not None:
             raise ConfigurationError("--uds and --fd exclude each other: choose one")
-        if self.reload_models and self.workers < 2:
-            raise ConfigurationError("--reload-models needs several workers: --workers 2, or more")
-        if self.workers > 1 and not is_linux():
+        if self.reload_models and not self.has_supervisor:
+            raise ConfigurationError("--reload-models needs a supervisor: leave --no-fork out")
+        if self.fork and not is_linux():
+            raise ConfigurationError("--fork needs Linux: leave it out")
+        if self.workers > 1 and not self.fork:
             raise ConfigurationError(
                 "several workers share one copy of the models on Linux only: use --workers 1 here, "
                 "or several servers behind a proxy"
             )
         if self.ssl_certfile is None and (self.ssl_keyfile or self.ssl_ca_certs):
             raise ConfigurationError("TLS needs --ssl-certfile (and --ssl-keyfile)")
+
+    @property
+    def has_supervisor(self) -> bool:
+        """Whether the workers are other processes than the one that was started."""
+        return self.fork
 
     @property
     def scheme(self) -> str:

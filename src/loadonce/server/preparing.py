@@ -32,6 +32,8 @@ def _describe_endpoints(app: ASGIApp) -> None:
     describe: Callable[[Any], object] | None
     describe = getattr(fastapi.routing, "_extract_endpoint_context", None)
     if describe is not None:
-        for route in getattr(app, "routes", ()):
+        flatten = getattr(fastapi.routing, "iter_route_contexts", iter)
+        # Those of included routers are made when somebody looks.
+        for route in flatten(getattr(app, "routes", ())):
             if hasattr(route, "dependant"):
                 describe(route.dependant.call)

@@ -11,10 +11,10 @@ from contextlib import ExitStack
 
 from loadonce.loaders.collection import paused
 
-from .ending import guarded
+from .ending import guarded, tell_failure
 from .importing import import_app
 from .listening import listening
-from .logs import configure_logging
+from .logs import StartLines, configure_logging
 from .options import ServeOptions
 from .process import AppProcess, config_of, loaded_models
 from .telling import check_certificates, tell_ready
@@ -58,10 +58,8 @@ def serve(
         faulthandler.enable(2)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_COLLECT_AFTER, 20, 50)
-    if options.workers > 1:
-        from .supervisor import supervise
-
-        return supervise(options, lines, began)
+    if listener is None and options.has_supervisor:
+        return _supervise(options, lines, began)
     with ExitStack() as starting:
         starting.enter_context(paused())
 
@@ -72,6 +70,18 @@ def serve(
 
         process = AppProcess(options, ready)
         return guarded(options, process.stopping, lambda: _open_and_run(options, process, listener))
+
+
+def _supervise(options: ServeOptions, lines: StartLines, began: float) -> int:
+    with paused():
+        from .supervisor import Supervisor
+
+    try:
+        with listening(options) as listener:
+            check_certificates(options)
+            return Supervisor(options, lines, listener, began).run()
+    except Exception as error:
+        return tell_failure(error, options)
 
 
 def _open_and_run(

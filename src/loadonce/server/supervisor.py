@@ -12,37 +12,29 @@ import signal
 import socket
 import time
 from collections import Counter
+from functools import partial
 
 from loadonce.observe.events import log_fields
 
 from .board import Board
 from .channel import Channel, Message
-from .crashes import Crashes, cause_of, is_crash
-from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED, tell_failure
+from .crashes import Crashes, is_crash
+from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED
 from .linux import adopt_orphans
-from .listening import listening, url_of
+from .listening import url_of
 from .locks import changed
 from .logs import StartLines
-from .offspring import WorkerProcess, ZygoteProcess, kill
+from .offspring import WorkerProcess, ZygoteProcess, kill, tell_death
 from .options import ServeOptions
 from .recycling import next_to_recycle, request_limit
-from .telling import check_certificates, has_terminal, tell_ready
+from .telling import has_terminal, tell_ready
 from .watching import Watch
 from .zygote import Nursery, fork_zygote
 
 _LOOK = 0.5  # seconds between two looks at the signs of life
 _RECYCLE = 1.0  # and at what they have served; to read their memory takes milliseconds
 _KILL_AFTER = 2.0  # seconds after the grace
-
-
-def supervise(options: ServeOptions, lines: StartLines, began: float) -> int:
-    """Serve with several workers until SIGTERM or SIGINT; returns the exit code."""
-    try:
-        with listening(options) as listener:
-            check_certificates(options)
-            return Supervisor(options, lines, listener, began).run()
-    except Exception as error:
-        return tell_failure(error, options)
+_LAST_FUNCTIONS = 6.0  # seconds for what is registered with atexit; the process gives it 5
 
 
 class Supervisor:
@@ -89,14 +81,18 @@ class Supervisor:
                 self._recycle()
             while self._code is None or self._workers:
                 self._watch.turn()
-            for zygote in (self._current, self._coming):
-                if zygote is not None:
-                    zygote.channel.close()  # it ends by itself
+            self._end_zygotes()
         return self._code
 
     @property
     def _is_stopping(self) -> bool:
         return self._code is not None
+
+    @property
+    def _detail(self) -> int:
+        """At which level to log the steps of a start: of one worker, "ready" says it all."""
+        is_plain = self._options.workers == 1 and self._current is None
+        return logging.DEBUG if is_plain else logging.INFO
 
     # -- generations ---------------------------------------------------------------------------
 
@@ -121,7 +117,7 @@ class Supervisor:
         zygote.is_loaded = True
         zygote.locks = message["locks"]
         fields = {"models": message["inherited"], "seconds": message["seconds"]}
-        log_fields(logging.INFO, "models loaded once for all workers", fields)
+        log_fields(self._detail, "models loaded once for all workers", fields)
         self._fill()
 
     def _reload(self) -> None:
@@ -154,8 +150,8 @@ class Supervisor:
         zygote.is_alive = False
         if zygote is self._coming:
             self._fail_coming(status, "the loading process died")
-        else:
-            self._tell_death("the loading process died, the workers serve on", status)
+        elif not self._is_stopping:
+            tell_death("the loading process died, the workers serve on", status)
             self._start_again()
 
     def _fail_coming(self, status: int, what: str) -> None:
@@ -168,15 +164,25 @@ class Supervisor:
                 worker.is_leaving = True
                 kill(worker.pid, signal.SIGKILL)
         if self._is_stopping:
+            if status not in (EXIT_STOPPED, -signal.SIGTERM):
+                self._code = max(EXIT_FAILED, self._code or 0)
             return
         if status < 0:
-            self._tell_death(what, status)
+            tell_death(what, status)
         if self._current is None:
             self._code = status if status > 0 else EXIT_START_FAILED
             return
         log_fields(logging.ERROR, "reload failed, the former models serve on", {"status": status})
         if not self._current.is_alive:
             self._start_again()
+
+    def _end_zygotes(self) -> None:
+        """No worker lives: the process that loaded runs what the app has registered with atexit."""
+        for zygote in filter(None, (self._current, self._coming)):
+            self._watch.hang_up(zygote.channel)
+            self._watch.after(_LAST_FUNCTIONS, partial(kill, zygote.pid, signal.SIGKILL))
+            while zygote.is_alive:
+                self._watch.turn()
 
     def _start_again(self) -> None:
         delay = self._crashes.delay_after(time.monotonic())
@@ -246,7 +252,7 @@ class Supervisor:
             "pid": worker.pid,
             "seconds": round(worker.ready_at - worker.asked_at, 3),
         }
-        log_fields(logging.INFO, "worker ready", fields)
+        log_fields(self._detail, "worker ready", fields)
         for former in self._workers:
             if former.is_retiring and former.number == worker.number and not former.is_leaving:
                 self._let_leave(former)
@@ -296,7 +302,7 @@ class Supervisor:
         if worker.zygote is self._coming:
             self._fail_coming(status, "a worker died before it was ready")
             return
-        self._tell_death("worker died", status, worker=worker.number, pid=worker.pid)
+        tell_death("worker died", status, worker=worker.number, pid=worker.pid)
         age = now - worker.ready_at if worker.ready_at else 0.0
         if is_crash(status, age) and (delay := self._crashes.delay_after(now)):
             self._held.add(worker.number)
@@ -355,9 +361,10 @@ class Supervisor:
         fields: dict[str, object] = {"signal": number.name}
         is_serving = self._current is not None
         what = "stopping" if is_serving else "stopped before it served"
-        log_fields(logging.INFO, what, fields)
+        is_told_by_it = self._workers and self._options.workers == 1
+        log_fields(logging.DEBUG if is_told_by_it else logging.INFO, what, fields)
         if self._coming is not None:
-            kill(self._coming.pid, signal.SIGKILL)
+            kill(self._coming.pid, signal.SIGTERM)  # it closes what it has loaded so far
         self._signal_workers(signal.SIGTERM)
         patience = self._options.drain_delay + self._options.grace if is_serving else 0.0
         for worker in self._workers:
@@ -387,9 +394,6 @@ class Supervisor:
         self._watch.drain(
             worker.channel, lambda message: self._hear_worker(worker, message), _nothing
         )
-
-    def _tell_death(self, what: str, status: int, **fields: object) -> None:
-        log_fields(logging.ERROR, what, fields | {"cause": cause_of(status)})
 
 
 def _nothing() -> None:

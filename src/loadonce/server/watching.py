@@ -92,9 +92,10 @@ class Watch:
                 hear(message)
 
     def hang_up(self, channel: Channel) -> None:
-        """Close a channel."""
-        self._unregister(channel)
-        channel.close()
+        """Close a channel, if it is open."""
+        if channel.is_open:
+            self._unregister(channel)
+            channel.close()
 
     # -- steps ---------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ def run_worker(
     config: uvicorn.Config, options: ServeOptions, listener: socket.socket, birth: Birth
 ) -> int:
     """Serve; returns the exit code."""
-    _come_to_life(birth)
+    _come_to_life(birth, is_one_of_several=options.workers > 1)
     channel = birth.channel
     process = AppProcess(
         options,
@@ -81,7 +81,7 @@ def run_worker(
     return guarded(options, process.stopping, run)
 
 
-def _come_to_life(birth: Birth) -> None:
+def _come_to_life(birth: Birth, *, is_one_of_several: bool) -> None:
     """Undo what a copy of the zygote should not have in common with it."""
     while os.getppid() != birth.supervisor:  # the parent in between is about to end
         time.sleep(0.0005)
@@ -96,7 +96,8 @@ def _come_to_life(birth: Birth) -> None:
 
         numpy.random.seed()  # the global generator is what it is about
     gc.enable()
-    name_worker(birth.number)
+    if is_one_of_several:
+        name_worker(birth.number)
 
 
 def name_worker(number: int) -> None:

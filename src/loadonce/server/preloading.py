@@ -1,0 +1,158 @@
+"""What a zygote does before it forks: import the app, load its models, and start nothing that a
+fork would break."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from loadonce.inference.threads import run_in_thread
+from loadonce.lifecycle.inheriting import why_not_inherited
+from loadonce.lifecycle.registry import Registry
+from loadonce.observe.events import log_fields
+from loadonce.observe.memory import give_back_freed
+
+from .importing import import_app
+from .journal import known_registries
+from .locks import Stamps, lock_files, stamps
+from .native_jobs import run_jobs_alone
+from .options import ServeOptions
+from .preparing import prepare
+from .signals import Stopping, StopRequestedError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
+
+logger = logging.getLogger("loadonce")
+
+# A thread pool that was used before a fork is gone after it, and whoever waits for it waits for
+# ever. Libraries look at these once, when they are imported; in a worker, each inference thread is
+# given its share of the cores (`inference/native_threads.py`).
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_LAST_THREADS = 2.0  # seconds for the threads that loaded to end
+
+
+class Preloading:
+    """The app and its models, loaded for the processes that will be forked from this one.
+
+    Args:
+        options: of the server.
+        stopping: entered already; a signal ends the load and closes what was loaded.
+
+    Attributes:
+        config: how uvicorn serves the app; made by `load`.
+        locks: the stamps of the lock files before they were read.
+    """
+
+    config: uvicorn.Config
+
+    def __init__(self, options: ServeOptions, stopping: Stopping) -> None:
+        self.locks: Stamps = {}
+        self._options = options
+        self._stopping = stopping
+        self._chosen = {name: os.environ.get(name) for name in _ONE_THREAD}
+
+    def load(self) -> None:
+        """Import the app and load its models; calls none of them.
+
+        Raises:
+            StopRequestedError: a signal asked for the end; what was loaded is closed again.
+            Exception: the app cannot be imported, or a required model failed.
+        """
+        options = self._options
+        os.environ.update(dict.fromkeys(_ONE_THREAD, "1"), TOKENIZERS_PARALLELISM="false")
+        os.environ["LOADONCE_WORKERS"] = str(options.workers)
+        gc.disable()
+        app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
+        gc.freeze()  # next to nothing of what was imported is garbage, and it takes long to walk
+        self.locks = stamps(lock_files(known_registries()))  # before they are read
+        asyncio.run(self._preload(app))
+
+    def settle(self) -> None:
+        """Leave one thread, no garbage, and nothing that a collection in a worker would copy."""
+        _tell_what_each_loads()
+        _wait_for_threads()
+        if self._options.workers > 1:
+            _run_jobs_alone()
+        gc.collect()
+        give_back_freed()
+        gc.freeze()
+
+    def put_environment_back(self) -> None:
+        """In a forked worker: what the operator has chosen counts again."""
+        for name, value in self._chosen.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+    async def _preload(self, app: ASGIApp) -> None:
+        """Load the models, unless told to stop; beside them, prepare what will serve."""
+        self._stopping.attach(asyncio.get_running_loop())
+        preparing = asyncio.create_task(
+            run_in_thread(lambda: prepare(self._options, app), "prepare-server")
+        )
+        loading = asyncio.create_task(_preload(known_registries()))
+        stop = asyncio.create_task(self._stopping.requested.wait())
+        await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
+        loading.cancel()
+        await asyncio.wait([loading])
+        stop.cancel()
+        try:
+            await loading
+            self.config = await preparing
+        except asyncio.CancelledError:
+            raise StopRequestedError from None
+        finally:
+            self._stopping.detach()
+
+
+async def _preload(known: Iterable[Registry]) -> None:
+    for registry in known:
+        await registry.preload()
+
+
+def _run_jobs_alone() -> None:
+    for registry in known_registries():
+        for model in registry:
+            if model.slot.inherited is not None:
+                run_jobs_alone(model.slot.inherited.value)
+
+
+def _tell_what_each_loads() -> None:
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for registry in known_registries():
+        for model in registry:
+            if (reason := why_not_inherited(model.slot)) and reason != "a resource":
+                reasons[reason].append(model.name)
+    for reason, names in reasons.items():
+        fields: dict[str, object] = {"models": ", ".join(names), "reason": reason}
+        log_fields(logging.INFO, "each worker loads its own", fields)
+
+
+def _wait_for_threads() -> None:
+    """A fork takes one thread along; say which others there are, for whom that is a surprise."""
+    deadline = time.monotonic() + _LAST_THREADS
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in others:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    for name in [thread.name for thread in others if thread.is_alive()]:
+        log_fields(logging.WARNING, "workers will not have this thread", {"thread": name})
+        logger.warning("start it in the app's lifespan, which runs in each worker")
+    if "polars" in sys.modules:  # pragma: no cover - no dependency of the tests
+        logger.warning("polars is imported: its own threads do not survive a fork, calls may hang")
