@@ -15,6 +15,7 @@ from loadonce.inference.batching import (
     affordable_size,
     as_results,
     bucket,
+    halves_pay,
     seconds_until_due,
 )
 
@@ -112,3 +113,19 @@ def test_a_final_failure_is_not_halved() -> None:
     split.succeeded(second, [1, 2, 3, 4])
     assert split.next_part() is None
     assert split.outcomes == [error] * 4 + [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("whole", "half", "turn", "expected"),
+    [
+        (0.6, 0.45, 1.6, True),  # the loop is the slower one: the model's time disappears
+        (15.0, 12.5, 6.4, False),  # a model that costs as much for half as for all
+        (8.0, 4.0, 6.4, True),
+        (0.6, 0.45, 1000.0, False),  # there was nothing to do meanwhile
+        (0.0, 0.0, 1.0, False),  # nothing is known
+    ],
+)
+def test_two_halves_pay_where_model_and_loop_would_wait_for_each_other(
+    whole: float, half: float, turn: float, expected: bool
+) -> None:
+    assert halves_pay(whole, half, turn) is expected

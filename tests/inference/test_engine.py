@@ -122,6 +122,49 @@ async def test_while_a_batch_runs_the_next_one_gathers() -> None:
     await engine.close()
 
 
+async def test_a_thread_that_waited_for_the_loop_gets_half_of_the_next_batch() -> None:
+    def by_rows(value: int, items: list[int]) -> list[int]:
+        calls.append(len(items))
+        time.sleep(0.02 * len(items))
+        return [value * item for item in items]
+
+    engine = make(placement="thread")
+    for _ in range(2):
+        results = await asyncio.gather(*(batch(engine, by_rows, item) for item in range(8)))
+        assert results == [2 * item for item in range(8)]
+        time.sleep(0.1)  # noqa: ASYNC251  # what the loop has to do for its callers
+    assert calls == [8, 4, 4]
+    calls.clear()
+    await engine.run(by_rows, 2, [1])  # the last one was of another function
+    await asyncio.gather(*(batch(engine, by_rows, item) for item in range(8)))
+    assert calls == [1, 8]
+    await engine.close()
+
+
+async def test_a_batch_that_costs_as_much_as_its_half_stays_whole() -> None:
+    def vectorised(value: int, items: list[int]) -> list[int]:
+        calls.append(len(items))
+        time.sleep(0.1)
+        return [value * item for item in items]
+
+    engine = make(placement="thread")
+    for count in (4, 8, 8):
+        await asyncio.gather(*(batch(engine, vectorised, item) for item in range(count)))
+    assert calls == [4, 8, 8]
+    await engine.close()
+
+
+async def test_calls_that_gather_for_a_thread_stop_once_they_are_alone() -> None:
+    engine = make(placement="thread")
+    profile = engine.profile(doubled)
+    profile.gathers = True
+    for _ in range(ALONE):
+        assert profile.gathers
+        await batch(engine, doubled, 1)
+    assert not engine.profile(doubled).gathers
+    await engine.close()
+
+
 async def test_versions_and_functions_do_not_mix() -> None:
     engine = make()
 
@@ -238,7 +281,7 @@ async def test_a_model_hangs_once_each_of_its_threads_is_beyond_its_deadline() -
     assert await engine.run(lambda: "served") == "served"
     assert engine.hung_seconds == 0.0
     gates[0].release.set()
-    await engine.close()
+    await engine.close(10.0)  # no thread of it outlives the test
 
 
 async def test_a_model_without_deadlines_never_hangs() -> None:

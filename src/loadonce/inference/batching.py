@@ -11,6 +11,7 @@ from typing import Any
 
 from loadonce.errors import BatchResultError
 
+_GAIN = 0.9  # of the time as one batch that two halves may take
 _SHARE = 0.5  # of the time left that a batch may be expected to take
 
 
@@ -41,6 +42,18 @@ def affordable_size(curve: Sequence[float], left: float, limit: float) -> float:
             return fits
         fits = min(2.0**number, limit)
     return fits
+
+
+def halves_pay(whole: float, half: float, turn: float) -> bool:
+    """Whether a batch is done sooner as two halves: one runs while the event loop answers the
+    other's callers and takes their next calls. As one batch, model and loop wait for each other.
+
+    Args:
+        whole: seconds that the batch takes in a thread.
+        half: seconds that half of it takes.
+        turn: seconds in which the loop answered the batch before and took the calls of this one.
+    """
+    return bool(whole) and max(2 * half, turn) < _GAIN * (whole + turn)
 
 
 def as_results(

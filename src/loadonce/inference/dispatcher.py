@@ -12,7 +12,7 @@ from typing import Any
 from loadonce.errors import NotReadyError
 from loadonce.observe.statistics import CallStatistics
 
-from .batching import affordable_size, seconds_until_due
+from .batching import affordable_size, halves_pay, seconds_until_due
 from .execution import Ran, run_job, run_job_here
 from .jobs import Call, Job
 from .placement import Gauge
@@ -58,6 +58,7 @@ class Dispatcher:
         self._is_draining = False
         self._is_ended = False
         self._at_rest: asyncio.Event | None = None
+        self._starved: tuple[Hashable, float] | None = None  # the batch's key, since when
         self._tasks: set[asyncio.Task[Ran]] = set()
 
     def __repr__(self) -> str:
@@ -174,7 +175,8 @@ class Dispatcher:
         if job.count > 1:
             timeout = math.inf if self._timeout is None else self._timeout
             left = job.first.enqueued + timeout - asyncio.get_running_loop().time()
-            taken = job.take(affordable_size(job.profile.curve, left, self._max_batch_size))
+            size = affordable_size(job.profile.curve, left, self._max_batch_size)
+            taken = job.take(min(size, self._size_in_turn(job)))
         self._queue.pass_on(job, is_done=taken is job)
         if taken is job:
             self._stop_gathering(job)
@@ -182,6 +184,17 @@ class Dispatcher:
         for call in [call for call in taken.parts if call.future.done()]:
             taken.remove(call)
         return taken
+
+    def _size_in_turn(self, job: Job) -> float:
+        """How much of a batch runs now: half of it, where the thread had to wait for the loop."""
+        starved, self._starved = self._starved, None
+        if starved is None or starved[0] != job.key:
+            return job.size
+        profile, turn = job.profile, perf_counter() - starved[1]
+        whole, half = profile.gauge(job.size), profile.gauge(job.size / 2)
+        if whole.is_inline or not halves_pay(whole.wall, half.wall or whole.wall / 2, turn):
+            return job.size
+        return math.ceil(job.size / 2)
 
     # -- where it runs -------------------------------------------------------------------------
 
@@ -228,6 +241,7 @@ class Dispatcher:
 
     def _ran_in_thread(self, job: Job, gauge: Gauge, thread: WorkerThread, ran: Ran) -> None:
         gauge.ran_in_thread(ran.wall, ran.busy, ran.idle)
+        self._starved = None if self._queue else (job.key, perf_counter())
         self._settle(job, ran)
         if job.profile.gathers:
             job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)

@@ -17,11 +17,11 @@ from .batching import bucket
 
 Placement = Literal["auto", "inline", "thread"]
 
-SHORT = 150e-6  # seconds: calls that never take longer may run on the loop
+SHORT = 200e-6  # seconds: calls that never take longer may run on the loop
 PERHAPS = (
-    600e-6  # seconds in a thread that had to wait and finds its caches cold: tried on the loop
+    800e-6  # seconds in a thread that had to wait and finds its caches cold: tried on the loop
 )
-LONG = 250e-6  # a mean above this leaves the loop; between the two everything stays where it is
+LONG = 400e-6  # a mean above this leaves the loop; between the two everything stays where it is
 OVERRUN = 1e-3  # one call above this leaves at once
 TRIALS = 8  # how many calls are measured in a thread first
 MOST_TRIALS = 4096  # after how many overruns so ever
