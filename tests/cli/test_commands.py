@@ -271,3 +271,12 @@ def test_a_size_is_given_with_its_unit(run: Run) -> None:
     done = run("serve", "main:app", "--max-worker-memory", "much")
     assert done.returncode == 2
     assert "no size such as 512MiB" in done.stdout + done.stderr
+
+
+def test_inspect_needs_an_app_or_a_server(run: Run) -> None:
+    done = run("inspect")
+    assert done.returncode == 2
+    assert "name an app, or say --live" in done.stderr
+    done = run("inspect", "--live", "--pid", "1")
+    assert done.returncode == 1
+    assert "no `loadonce serve` that has a process 1 that you may look at runs here" in done.stderr

@@ -19,6 +19,7 @@ from loadonce.observe.memory import (
     let_go_of_files,
     memory_of,
     resident_bytes,
+    written_bytes,
 )
 
 MIB = 1024**2
@@ -169,3 +170,19 @@ def test_where_the_system_does_not_tell_nothing_is_let_go(
 ) -> None:
     monkeypatch.setattr(memory, "_PROC", tmp_path)
     let_go_of_files()
+
+
+def test_what_was_written_to_is_told_by_place(tmp_path: Path) -> None:
+    assert written_bytes(os.getpid())["anonymous"] > MIB
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "smaps").write_text(
+        "55e0-55e1 rw-p 00000000 00:00 0    [heap]\nSize: 9 kB\nPrivate_Dirty:   8 kB\n"
+        "7f00-7f10 rw-p 00001000 08:01 42   /usr/lib/libz so.1 (deleted)\nPrivate_Dirty: 4 kB\n"
+        "7f20-7f30 rw-p 00000000 00:00 0 \nPrivate_Dirty: 12 kB\n"
+        "7f40-7f50 r--p 00000000 00:00 0    [vvar]\nPrivate_Dirty: 0 kB\n"
+        "7ffe-7fff rw-p 00000000 00:00 0    [stack]\nPrivate_Dirty: 2 kB\n"
+    )
+    expected = {"anonymous": 12288, "heap": 8192, "files": 4096, "stack": 2048}
+    assert written_bytes(7, tmp_path) == expected
+    assert list(written_bytes(7, tmp_path)) == list(expected)
+    assert written_bytes(8, tmp_path) == {}

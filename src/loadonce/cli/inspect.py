@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .output import console
-from .parameters import AppDir, Factory, Json, Target
+from .parameters import AppDir, Factory, Json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,13 +24,25 @@ _COLOURS = {"ready": "green", "failed": "red"}
 
 
 def inspect(
-    target: Target,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET", help="The app as module:attribute, e.g. main:app.", show_default=False
+        ),
+    ] = "",
     factory: Factory = False,
     app_dir: AppDir = Path("."),
     startup: Annotated[
         bool,
         typer.Option("--startup", help="Show instead where the time of a start goes, as bars."),
     ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Show instead a server of yours that runs; needs no TARGET."),
+    ] = False,
+    pid: Annotated[
+        int | None, typer.Option("--pid", help="With --live: which, where several run.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Load an app's models, without serving it, and show what they are.
@@ -42,16 +54,37 @@ def inspect(
     With --startup, the app is started in processes of their own: what its imports take, package by
     package, and what each model takes to be read, loaded and tried out.
 
+    With --live, a running `loadonce serve` is looked at, without asking it anything: what each of
+    its processes holds, shares and has written to, and what its models have done.
+
     Examples:
 
       loadonce inspect main:app
 
       loadonce inspect main:app --startup
+
+      loadonce inspect --live
     """
-    if startup:
+    if live:
+        _show_live(pid, as_json=as_json)
+    elif not target:
+        raise typer.BadParameter("name an app, or say --live", param_hint="TARGET")
+    elif startup:
         _show_startup(target, app_dir, is_factory=factory, as_json=as_json)
     else:
         _show_models(target, app_dir, is_factory=factory, as_json=as_json)
+
+
+def _show_live(pid: int | None, *, as_json: bool) -> None:
+    from loadonce.server.running import find_server
+
+    from . import live
+
+    found = find_server(pid)
+    if as_json:
+        typer.echo(json.dumps(live.as_json(found), indent=2))
+    else:
+        live.show_live(console(), found)
 
 
 def _show_startup(target: str, app_dir: Path, *, is_factory: bool, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 _PROC = Path("/proc")
 _CGROUP = Path("/sys/fs/cgroup")
 _DONTNEED = 4  # MADV_DONTNEED
+_HEADER = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S{4} \S+ \S+ \d+ *(.*)")
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ...p \S+ \S+ [1-9]\d* +/")
 
 
@@ -56,6 +57,28 @@ def memory_of(pid: int, proc: Path = _PROC) -> Memory:
         private=found.get("Private_Clean:", 0) + found.get("Private_Dirty:", 0),
         private_dirty=found.get("Private_Dirty:", 0),
     )
+
+
+def written_bytes(pid: int, proc: Path = _PROC) -> dict[str, int]:
+    """Where the pages are that only this process has because it wrote to them, in bytes.
+
+    "heap" and "anonymous" hold objects, "stack" the main thread's calls, "files" what libraries
+    change of themselves when they are loaded.
+    """
+    found: dict[str, int] = {}
+    where = ""
+    for line in _lines(proc / str(pid) / "smaps"):
+        if header := _HEADER.match(line):
+            where = _place(header[1])
+        elif line.startswith("Private_Dirty:") and (count := int(line.split()[1])):
+            found[where] = found.get(where, 0) + count * 1024
+    return dict(sorted(found.items(), key=lambda each: -each[1]))
+
+
+def _place(name: str) -> str:
+    if name.startswith("/"):
+        return "files"
+    return {"[heap]": "heap", "[stack]": "stack"}.get(name, "anonymous")
 
 
 def give_back_freed() -> None:

@@ -12,6 +12,7 @@ from loadonce.lifecycle.reporting import Former, Overview, Report, statuses
 from loadonce.observe.events import log_fields
 
 from .board import Board, Row
+from .cover import Cover
 
 
 class Journal:
@@ -35,9 +36,11 @@ class Journal:
         row.pid = os.getpid()
 
     @classmethod
-    def alone(cls) -> Journal:
-        """Of a process that serves alone."""
+    def alone(cls, cover: Cover | None = None) -> Journal:
+        """Of a process that serves alone, and is found if it has a cover."""
         board = Board(1)
+        if cover is not None:
+            board.cover.write(cover.as_json())
         return cls(board, board[0])
 
     def publish(self, requests: int) -> None:

@@ -5,10 +5,12 @@ The new one is forked first; the old one goes when that is ready.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loadonce.observe.events import log_fields
 from loadonce.observe.memory import memory_of
 
 from .offspring import WorkerProcess
@@ -30,6 +32,11 @@ class Recycled:
     worker: WorkerProcess
     what: str
     figure: dict[str, object]
+
+    def tell(self) -> None:
+        """Write it to the log."""
+        fields = {"worker": self.worker.number, "pid": self.worker.pid} | self.figure
+        log_fields(logging.INFO, self.what, fields)
 
 
 def request_limit(options: ServeOptions, chance: Callable[[], float] = random.random) -> int:

@@ -11,9 +11,11 @@ from contextlib import ExitStack
 
 from loadonce.loaders.collection import paused
 
+from .cover import Cover
 from .ending import guarded, tell_failure
 from .importing import import_app
-from .listening import listening
+from .journal import Journal
+from .listening import listening, url_of
 from .logs import StartLines, configure_logging
 from .options import ServeOptions
 from .process import AppProcess, config_of, loaded_models
@@ -93,4 +95,6 @@ def _open_and_run(
             listener = stack.enter_context(listening(options))
         check_certificates(options)
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
-        return process.run(config_of(options, app), listener, is_last=is_last)
+        journal = Journal.alone(Cover.of(options, url_of(listener, options.scheme)))
+        config = config_of(options, app)
+        return process.run(config, listener, is_last=is_last, journal=journal)

@@ -18,6 +18,7 @@ from loadonce.observe.events import log_fields
 
 from .board import Board
 from .channel import Channel, Message
+from .cover import Cover
 from .crashes import Crashes, is_crash
 from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED
 from .linux import adopt_orphans
@@ -58,6 +59,7 @@ class Supervisor:
         self._began = began
         # Those that serve, those that come and those that leave exist together.
         self._board = Board(3 * options.workers + 1)
+        self._board.cover.write(Cover.of(options, self._url).as_json())
         self._nursery = Nursery(options, lines, listener, self._board, os.getpid())
         self._watch = Watch(self._receive, self._bury)
         self._crashes = Crashes()
@@ -330,10 +332,8 @@ class Supervisor:
         serving = [each for each in self._workers if each.zygote is self._current]
         found = next_to_recycle(serving, self._options.max_worker_bytes)
         if found is not None and found.worker.zygote.is_alive:
-            worker = found.worker
-            fields = {"worker": worker.number, "pid": worker.pid} | found.figure
-            log_fields(logging.INFO, found.what, fields)
-            worker.is_retiring = True
+            found.tell()
+            found.worker.is_retiring = True
             self._fill()
         self._watch.after(_RECYCLE, self._recycle)
 

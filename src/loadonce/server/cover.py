@@ -1,0 +1,48 @@
+"""The cover of the board: what a server says of itself, for whoever finds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from .options import ServeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """One running server.
+
+    Attributes:
+        version: of loadonce; another one may write the board in another way.
+        pid: the process that was started.
+        target: what it serves.
+        url: where.
+        workers: how many processes are to serve.
+        started: when, in seconds since 1970.
+    """
+
+    version: str
+    pid: int
+    target: str
+    url: str
+    workers: int
+    started: float
+
+    @classmethod
+    def of(cls, options: ServeOptions, url: str) -> Self:
+        """Of the server in this process."""
+        from loadonce import __version__
+
+        return cls(__version__, os.getpid(), options.target, url, options.workers, time.time())
+
+    def as_json(self) -> bytes:
+        """For other programs."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """What `as_json` wrote."""
+        return cls(**json.loads(text))

@@ -1,0 +1,245 @@
+"""Servers that run: found through /proc by the boards they have open, and looked at from outside.
+
+Nothing is asked of them: a server that hangs is seen as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadonce.errors import ConfigurationError
+from loadonce.lifecycle.model import ModelStatus
+from loadonce.lifecycle.reporting import Overview, Report
+from loadonce.observe.memory import Memory, memory_of, written_bytes
+from loadonce.observe.statistics import StatisticsSnapshot
+
+from .board import NAME, Board, Row
+from .cover import Cover
+from .journal import overview_of
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One process of a server.
+
+    Attributes:
+        role: "supervisor", "zygote", "worker 1", ...
+        pid: its process id.
+        seconds: for which it has run.
+        memory: what it holds.
+        written: bytes of its own by where they are: what it wrote to since it was forked.
+        requests, restarts, connections: of a worker, if it has reported already.
+        is_accepting: it takes new connections.
+    """
+
+    role: str
+    pid: int
+    seconds: float
+    memory: Memory
+    written: dict[str, int]
+    requests: int = 0
+    restarts: int = 0
+    connections: int = 0
+    is_accepting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveModel:
+    """One model in all workers.
+
+    Attributes:
+        name: as `/readyz` shows it.
+        states, versions: of the workers, each once.
+        bytes_on_disk, bytes_in_memory: of its artifact, and what memory grew by when it loaded.
+        statistics: counters of all workers, those that have ended included.
+        median_batch: half of the batches had at most so many items; 0 if none ran.
+        placements: how many pairs of a function and a size of batch run where.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    versions: tuple[str, ...]
+    bytes_on_disk: int
+    bytes_in_memory: int
+    statistics: StatisticsSnapshot
+    median_batch: int
+    placements: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """A server at one moment."""
+
+    cover: Cover
+    processes: tuple[ProcessStatus, ...]
+    models: tuple[LiveModel, ...]
+
+
+def find_server(pid: int | None = None, proc: Path = _PROC) -> ServerStatus:
+    """The server of this user that runs, or the one that this process belongs to.
+
+    Raises:
+        ConfigurationError: none runs, several do, or it is one of another version.
+    """
+    from loadonce import __version__
+
+    found = {
+        cover.pid: (cover, board)
+        for cover, board in _servers(proc)
+        if pid is None or pid in (cover.pid, *_descendants(cover.pid, proc))
+    }
+    if len(found) != 1:
+        raise ConfigurationError(_which(pid, [cover for cover, _board in found.values()]))
+    [(cover, board)] = found.values()
+    if cover.version != __version__:
+        raise ConfigurationError(
+            f"process {cover.pid} runs loadonce {cover.version}, and this is {__version__}: use "
+            "the command it was started with"
+        )
+    return _status(cover, board, proc)
+
+
+def _which(pid: int | None, covers: list[Cover]) -> str:
+    if covers:
+        known = "".join(f"\n  --pid {each.pid}: {each.target} on {each.url}" for each in covers)
+        return f"several servers run, choose one:{known}"
+    whose = "you have started" if pid is None else f"has a process {pid} that you may look at"
+    return f"no `loadonce serve` that {whose} runs here"
+
+
+def _servers(proc: Path) -> Iterator[tuple[Cover, Board]]:
+    for process in proc.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is somebody else's
+            for link in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if NAME in os.readlink(link):
+                        board = Board.opened(link)
+                        cover = _cover(board)
+                        if cover is not None and cover.pid == int(process.name):
+                            yield cover, board
+
+
+def _cover(board: Board) -> Cover | None:
+    text = board.cover.read()
+    return Cover.from_json(text) if text else None
+
+
+def _status(cover: Cover, board: Board, proc: Path) -> ServerStatus:
+    overview = overview_of(board)
+    return ServerStatus(
+        cover, tuple(_processes(cover, board, overview, proc)), tuple(_models(overview))
+    )
+
+
+def _processes(
+    cover: Cover, board: Board, overview: Overview, proc: Path
+) -> Iterator[ProcessStatus]:
+    reports = {report.pid: report for report in overview.reports}
+    rows = {row.pid: row for row in board if row.pid}
+    if cover.pid not in rows:  # it does not serve by itself
+        yield _process("supervisor", cover.pid, proc)
+        for pid in _children(cover.pid, proc):
+            if pid not in rows:
+                yield _process("zygote", pid, proc)
+    for pid, row in rows.items():
+        if pid in reports:
+            yield _worker(row, reports[pid], proc)
+        else:  # it starts
+            yield _process("worker", pid, proc)
+
+
+def _process(role: str, pid: int, proc: Path) -> ProcessStatus:
+    return ProcessStatus(
+        role, pid, _seconds(pid, proc), memory_of(pid, proc), written_bytes(pid, proc)
+    )
+
+
+def _worker(row: Row, report: Report, proc: Path) -> ProcessStatus:
+    return ProcessStatus(
+        f"worker {report.worker}",
+        report.pid,
+        _seconds(report.pid, proc),
+        memory_of(report.pid, proc),
+        written_bytes(report.pid, proc),
+        requests=report.requests,
+        restarts=report.restarts,
+        connections=row.connections,
+        is_accepting=row.accepts,
+    )
+
+
+def _models(overview: Overview) -> Iterator[LiveModel]:
+    counted = overview.counted().models
+    found: dict[str, list[ModelStatus]] = {}
+    for report in overview.reports:
+        for name, status in report.models.items():
+            found.setdefault(name, []).append(status)
+    for name, statuses in found.items():
+        yield LiveModel(
+            name,
+            tuple(dict.fromkeys(status.state.value for status in statuses)),
+            tuple(dict.fromkeys(status.version for status in statuses)),
+            max(status.bytes_on_disk for status in statuses),
+            max(status.bytes_in_memory for status in statuses),
+            counted[name],
+            _median(counted[name]),
+            _placements(statuses),
+        )
+
+
+def _median(snapshot: StatisticsSnapshot) -> int:
+    half = sum(snapshot.batch_sizes.values()) / 2
+    passed = 0
+    for size, count in sorted(snapshot.batch_sizes.items()):
+        passed += count
+        if passed >= half:
+            return size
+    return 0
+
+
+def _placements(statuses: list[ModelStatus]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for status in statuses:
+        for places in status.statistics.placements.values():
+            for place in places.values():
+                found[place] = found.get(place, 0) + 1
+    return found
+
+
+# -- /proc ---------------------------------------------------------------------------------------
+
+
+def _descendants(pid: int, proc: Path) -> Iterator[int]:
+    for child in _children(pid, proc):
+        yield child
+        yield from _descendants(child, proc)
+
+
+def _children(pid: int, proc: Path) -> list[int]:
+    return sorted(
+        int(path.name) for path in proc.glob("[0-9]*") if _field(path, _PARENT, default=0) == pid
+    )
+
+
+_PARENT, _START = 1, 19  # among the fields of /proc/PID/stat that follow the name
+
+
+def _seconds(pid: int, proc: Path) -> float:
+    with contextlib.suppress(OSError):
+        uptime = float((proc / "uptime").read_text().split()[0])
+        began = _field(proc / str(pid), _START, default=0) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, uptime - began)
+    return 0.0
+
+
+def _field(process: Path, index: int, *, default: int) -> int:
+    try:  # the name, in parentheses, may hold anything
+        return int((process / "stat").read_text().rpartition(")")[2].split()[index])
+    except OSError:  # it has ended
+        return default
