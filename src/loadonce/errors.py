@@ -26,6 +26,7 @@ LoadOnceError
 │   └── UnavailableError      a request cannot be served by this model now
 │       ├── NotReadyError              still loading, or draining; worth trying again
 │       ├── FailedError                failed to load
+│       ├── QuarantinedError           this version crashed its process again and again
 │       └── QueueFullError             too many calls are waiting
 ├── DeadlineExceededError     a call took longer than its timeout
 ├── BatchResultError          a batch function returned the wrong number of results
@@ -228,6 +229,23 @@ class NotReadyError(UnavailableError):
 
 class FailedError(UnavailableError):
     """The model failed to load."""
+
+
+class QuarantinedError(UnavailableError):
+    """This version of the model crashed the process that served it again and again.
+
+    Args:
+        model: the model's name.
+        sha256: the digest of the version.
+    """
+
+    def __init__(self, model: str, sha256: str) -> None:
+        self.sha256 = sha256
+        super().__init__(
+            model,
+            f"this version ({sha256[:12]}) is in quarantine: it crashed the process that served it",
+            hint="lock another version and reload, or repair what crashes and restart the server",
+        )
 
 
 class QueueFullError(UnavailableError):

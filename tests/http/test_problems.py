@@ -16,6 +16,7 @@ from loadonce.errors import (
     LoadError,
     NotReadyError,
     NotRunningError,
+    QuarantinedError,
     QueueFullError,
     UnavailableError,
 )
@@ -53,6 +54,13 @@ def test_an_unavailable_model_is_503_with_the_time_to_come_back(
     assert 9 <= document["retry_after"] <= 11
     assert headers["retry-after"] == str(document["retry_after"])
     assert headers["cache-control"] == "no-store"
+
+
+def test_a_version_in_quarantine_is_503_and_does_not_ask_to_come_back() -> None:
+    document, headers = told(QuarantinedError("heart", "abc" * 20))
+    assert (document["status"], document["title"]) == (503, "Model in quarantine")
+    assert document["type"] == "urn:problem-type:loadonce:quarantined"
+    assert "retry-after" not in headers
 
 
 def test_a_permanent_failure_has_no_retry_after() -> None:

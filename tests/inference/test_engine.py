@@ -18,6 +18,7 @@ from loadonce.errors import (
 )
 from loadonce.inference import Engine
 from loadonce.inference.engine import LATER
+from loadonce.inference.marking import Mark
 from loadonce.inference.placement import ALONE, IN_VAIN, OVERRUN, TRIALS
 from loadonce.observe.statistics import CallStatistics
 from loadonce.testing import FakeClock
@@ -265,6 +266,58 @@ async def test_the_deadline_covers_waiting_and_running(where: str) -> None:
     await asyncio.gather(first, return_exceptions=True)
     await engine.close(1)
     assert engine.statistics.in_flight == 0
+
+
+class Marks:
+    """Where an engine says that it is in a call."""
+
+    def __init__(self) -> None:
+        self.at_once = [0]
+        self.began = [0, 0, 0]
+        self.mark = Mark(2, self.at_once, self.began)
+
+    @property
+    def is_set(self) -> tuple[bool, bool]:
+        return self.at_once[0] == 2, bool(self.began[2])
+
+
+async def test_calls_are_marked_while_they_run_wherever_that_is() -> None:
+    marks = Marks()
+    seen: list[tuple[bool, bool]] = []
+
+    def look(*_values: object) -> list[int]:
+        seen.append(marks.is_set)
+        return [1]
+
+    def fail(*_values: object) -> list[int]:
+        raise ValueError(marks.is_set)
+
+    engine = make(placement="inline", mark=marks.mark)
+    await engine.run(look, 1)
+    assert engine.run_now(look, 1, (), {}) == [1]
+    await engine.batch(1, 1, look, 1)
+    assert engine.batch_now(1, look, 1) == 1
+    with pytest.raises(ValueError, match="False, True"):
+        await engine.run(fail, 1)
+    with pytest.raises(ValueError, match="True, False"):
+        engine.run_now(fail, 1, (), {})
+    assert marks.is_set == (False, False)
+    with pytest.raises(ValueError, match="True, False"):
+        engine.batch_now(1, fail, 1)
+    assert marks.is_set == (False, False)
+    await engine.close()
+    engine = make(placement="thread", threads=2, mark=marks.mark)
+    gates = [Gate(), Gate()]
+    tasks = [asyncio.create_task(engine.run(gate)) for gate in gates]
+    for gate, task in zip(gates, tasks, strict=True):
+        await gate.started()
+        assert marks.is_set == (False, True)  # while one of them runs
+        gate.release.set()
+        await task
+    await engine.run(look, 1)
+    assert marks.is_set == (False, False)
+    assert seen == [(False, True), (True, False), (False, True), (True, False), (False, True)]
+    await engine.close()
 
 
 async def test_a_model_hangs_once_each_of_its_threads_is_beyond_its_deadline() -> None:

@@ -27,6 +27,27 @@ def test_a_forked_process_writes_what_its_parent_reads() -> None:
     assert (row.connections, row.accepts) == (0, False)
 
 
+def test_the_models_that_a_process_was_calling_are_known_when_it_has_ended() -> None:
+    board = Board(2)
+    child = os.fork()
+    if child == 0:
+        marks = {number: board[1].mark(number) for number in (1, 2, 3, 247, 248)}
+        for number in (1, 247, 3, 2):
+            marks[number].begin()
+        marks[3].rest()
+        marks[1].begin()  # again, in another thread
+        marks[248].begin()  # one too many: it is not known of
+        marks[3].at_once[0] = marks[3].number
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert board[1].in_call == [3, 1, 2, 247]  # the latest first
+    assert board[0].in_call == []
+    board[1].mark(3).at_once[0] = 0
+    assert board[1].in_call == [1, 2, 247]
+    board[1].clear()
+    assert board[1].in_call == []
+
+
 def test_another_program_finds_and_reads_it() -> None:
     board = Board(3)
     board[2].connections = 5

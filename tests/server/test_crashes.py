@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import signal
 
 import pytest
@@ -22,6 +23,21 @@ def test_one_that_crashes_at_once_is_forked_less_than_ten_times_a_minute() -> No
         now += crashes.delay_after(now) + 0.01
         forks += 1
     assert forks <= 10
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_however_many_crash_ten_at_most_are_forked_in_any_minute(workers: int) -> None:
+    crashes = Crashes()
+    forks: list[float] = []
+    deaths = [0.0] * workers
+    while deaths[0] < 600.0:
+        now = heapq.heappop(deaths)
+        forks.append(now + crashes.delay_after(now))
+        heapq.heappush(deaths, forks[-1] + 0.01)
+    forks.sort()
+    within = [sum(start <= fork < start + 60.0 for fork in forks) for start in forks]
+    assert max(within) <= 10
+    assert len(forks) > 50  # it never gives up: the control
 
 
 @pytest.mark.parametrize(

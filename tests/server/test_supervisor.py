@@ -85,7 +85,7 @@ def test_a_worker_that_is_born_too_late_ends_at_once(
         supervisor._stop(signal.SIGTERM)
     else:
         worker.is_leaving = True
-    supervisor._hear_worker(worker, {"what": "born", "pid": child})
+    supervisor._hear_worker(worker, {"what": "born", "pid": child, "models": []})
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status == (-signal.SIGTERM if why == "stop" else -signal.SIGKILL)
     theirs.close()
@@ -94,7 +94,7 @@ def test_a_worker_that_is_born_too_late_ends_at_once(
 def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor) -> None:
     worker, theirs = asked_for(supervisor)
     supervisor._current = worker.zygote
-    theirs.send({"what": "born", "pid": 4_000_000})
+    theirs.send({"what": "born", "pid": 4_000_000, "models": []})
     supervisor._bury(4_000_000, -signal.SIGSEGV)
     assert supervisor._workers == []
     theirs.close()

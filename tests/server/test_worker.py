@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from loadonce import Model, Registry, artifact
 from loadonce.server.channel import Channel
 from loadonce.server.options import ServeOptions
 from loadonce.server.process import AppProcess
@@ -23,3 +24,20 @@ async def test_it_leaves_when_told_not_when_nobody_is_there_to_tell(is_told: boo
     here.close()
     assert process.stopping.is_replaced is is_told
     assert process.stopping.requested.is_set() is is_told
+
+
+class Models(Registry):
+    told_of: Model[object] = artifact("a.json")
+
+
+async def test_it_is_told_of_versions_that_must_not_serve() -> None:
+    models = Models()
+    process = AppProcess(ServeOptions(target="main:app"), lambda _url: None)
+    here, there = Channel.pair()
+    known = [{"model": name, "version": "1", "sha256": "abc"} for name in ("told_of", "unknown")]
+    there.send({"what": "quarantine", "models": known})
+    _obey(process, here)
+    assert models.told_of.slot.quarantined == {"abc"}
+    assert not process.stopping.is_replaced
+    here.close()
+    there.close()

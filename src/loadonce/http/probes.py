@@ -5,6 +5,7 @@
 | loading, a required model not ready yet | 200    | 503       | 503 `loading`    |
 | every required model ready              | 200    | 200       | 200 `ok`         |
 | an optional model failed                | 200    | 200       | 200 `degraded`   |
+| a version is in quarantine              | 200    | 200       | 200 `degraded`   |
 | reload running, or failed               | 200    | 200       | 200 (old serves) |
 | a model's queue full                    | 200    | 200       | 200              |
 | draining                                | 200    | 200       | 503 `draining`   |

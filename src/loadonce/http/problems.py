@@ -22,6 +22,7 @@ from loadonce.errors import (
     FailedError,
     ModelError,
     NotReadyError,
+    QuarantinedError,
     QueueFullError,
     UnavailableError,
 )
@@ -44,6 +45,7 @@ MEDIA_TYPE = "application/problem+json"
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NotReadyError, SERVICE_UNAVAILABLE, "not-ready", "Model not ready"),
     (FailedError, SERVICE_UNAVAILABLE, "failed", "Model failed to load"),
+    (QuarantinedError, SERVICE_UNAVAILABLE, "quarantined", "Model in quarantine"),
     (QueueFullError, SERVICE_UNAVAILABLE, "queue-full", "Too many requests for this model"),
     (UnavailableError, SERVICE_UNAVAILABLE, "unavailable", "Model unavailable"),
     (DeadlineExceededError, GATEWAY_TIMEOUT, "deadline-exceeded", "No result in time"),

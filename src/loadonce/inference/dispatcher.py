@@ -15,6 +15,7 @@ from loadonce.observe.statistics import CallStatistics
 from .batching import affordable_size, halves_pay, seconds_until_due
 from .execution import Ran, run_job, run_job_here
 from .jobs import Call, Job
+from .marking import Mark
 from .placement import Gauge
 from .threads import WorkerThread
 from .turns import Turns
@@ -36,6 +37,7 @@ class Dispatcher:
         name: str,
         statistics: CallStatistics,
         prepare: Callable[[], None],
+        mark: Mark,
         *,
         threads: int,
         max_batch_size: float,
@@ -45,6 +47,7 @@ class Dispatcher:
         self.free = threads
         self._name = name
         self._statistics = statistics
+        self._mark = mark
         self._all = tuple(WorkerThread(f"{name}-{number}", prepare) for number in range(threads))
         self._idle = list(self._all)
         self._threads = threads
@@ -93,7 +96,7 @@ class Dispatcher:
 
     def release(self, thread: WorkerThread | None) -> None:
         """A place is free again, and the thread that had it, if one had."""
-        self.free += 1
+        self._freed()
         if thread is not None:
             if self._is_ended:
                 thread.close()
@@ -207,6 +210,7 @@ class Dispatcher:
         self._statistics.started(job.count, waited, is_batch=job.key is not None)
         job.is_running = True
         self.free -= 1
+        self._mark.begin()
         items = job.items()
         if job.function is lend:
             job.settle((self._idle.pop(),))
@@ -252,7 +256,12 @@ class Dispatcher:
         self._settle(job, ran)
         if job.profile.gathers:
             job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)
+        self._freed()
+
+    def _freed(self) -> None:
         self.free += 1
+        if self.free == self._threads:
+            self._mark.rest()
 
     def _settle(self, job: Job, ran: Ran) -> None:
         errors = job.count if ran.error is not None else 0

@@ -26,6 +26,7 @@ from loadonce.observe.statistics import CallStatistics
 from .batching import as_results
 from .dispatcher import Dispatcher, lend
 from .jobs import Call, Job
+from .marking import Mark
 from .native_threads import limit_native_threads
 from .placement import Gauge, Placement, Profile, Profiles
 from .threads import WorkerThread, holdable
@@ -60,6 +61,7 @@ class Engine:
         max_queue: the most items that may wait; one more raises `QueueFullError`.
         timeout: the deadline of a call in seconds, waiting included; None for none.
         native_threads: how many threads libraries may start inside one call.
+        mark: where to say that a call runs; by default where nobody reads it.
     """
 
     def __init__(
@@ -75,16 +77,20 @@ class Engine:
         max_queue: int = 1024,
         timeout: float | None = 30.0,
         native_threads: int = 1,
+        mark: Mark | None = None,
     ) -> None:
         self.name = name
         self.statistics = statistics
         self.timeout = timeout
         self._profiles = Profiles(placement)
         self._known = self._profiles.known
+        mark = mark or Mark.unread()
+        self._number, self._called_at_once = mark.number, mark.at_once
         self._dispatcher = Dispatcher(
             name,
             statistics,
             partial(limit_native_threads, native_threads),
+            mark,
             threads=threads,
             max_batch_size=max_batch_size,
             max_wait=max_wait,
@@ -120,10 +126,12 @@ class Engine:
         ):
             return LATER
         started = perf_counter()
+        self._called_at_once[0] = self._number
         try:
             result = function(value, *args, **kwargs)
         except BaseException as error:
             raise self._failed_now(profile.single, started, error)  # noqa: B904  # the same error
+        self._called_at_once[0] = 0
         seconds = perf_counter() - started
         statistics.calls += 1
         statistics.compute_seconds += seconds
@@ -151,6 +159,7 @@ class Engine:
         elif profile.met(task, statistics.calls):
             return LATER
         started = perf_counter()
+        self._called_at_once[0] = self._number
         try:
             results: Any = function(value, [item])
             if type(results) is not list or len(results) != 1:
@@ -160,6 +169,7 @@ class Engine:
                 raise result
         except BaseException as error:
             raise self._failed_now(gauge, started, error)  # noqa: B904  # the same error
+        self._called_at_once[0] = 0
         seconds = perf_counter() - started
         statistics.calls += 1
         statistics.compute_seconds += seconds
@@ -169,6 +179,7 @@ class Engine:
 
     def _failed_now(self, gauge: Gauge, started: float, error: BaseException) -> BaseException:
         seconds = perf_counter() - started
+        self._called_at_once[0] = 0
         self.statistics.calls += 1
         self.statistics.errors += 1
         self.statistics.compute_seconds += seconds

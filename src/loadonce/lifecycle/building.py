@@ -121,11 +121,13 @@ class Builder:
 
         Raises:
             LoadError: any step failed; the version is FAILED.
+            QuarantinedError: it must not serve any more.
         """
         version.label, version.sha256 = source.version, source.sha256
         version.bytes_on_disk, version.read_seconds = source.size, source.read_seconds
         version.libraries = _libraries(source)
         try:
+            slot.refuse_quarantined(version.sha256)
             with _translated(slot):
                 plan = LoadPlan.of(artifact_of(slot))
                 async with self.lanes.of(plan):
@@ -148,7 +150,9 @@ class Builder:
 
         Raises:
             LoadError: a check failed; the version is FAILED.
+            QuarantinedError: it must not serve any more.
         """
+        slot.refuse_quarantined(version.sha256)
         with _translated(slot):
             try:
                 async with _limit(slot):

@@ -13,6 +13,7 @@ from loadonce.errors import (
     LoaderFailedError,
     ModelError,
     NotReadyError,
+    QuarantinedError,
     StartupError,
 )
 from loadonce.inference.native_threads import thread_share, usable_cores
@@ -123,20 +124,19 @@ class Manager:
     async def _first_failure(self, attempts: dict[Slot[Any], asyncio.Task[None]]) -> None:
         """Wait until all are loaded, or a required one failed and the others had their grace."""
         pending = set(attempts.values())
-        required = {task for slot, task in attempts.items() if slot.declaration.required}
         by_task = {task: slot for slot, task in attempts.items()}
         while pending:
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            if any(by_task[task].error is not None for task in done & required):
+            if any(by_task[task].is_required and by_task[task].error for task in done):
                 if pending:
                     await asyncio.wait(pending, timeout=_FAILURE_GRACE)
                 return
 
     def _stop_if_required(self, failed: Sequence[Slot[Any]]) -> None:
-        if any(slot.declaration.required for slot in failed):
+        if any(slot.is_required for slot in failed):
             failures = [slot.error for slot in failed if slot.error is not None]
             good = [slot.name for slot in self._slots if slot.current is not None]
-            spared = [slot.error for slot in failed if not slot.declaration.required]
+            spared = [slot.error for slot in failed if not slot.is_required]
             raise StartupError(failures, good, [each for each in spared if each is not None])
 
     # -- one load ------------------------------------------------------------------------------
@@ -212,6 +212,8 @@ class Manager:
             slot.has_been_asked_for = True
             await asyncio.shield(self._attempt(slot))
         serving = slot.serving
+        if serving is None and isinstance(slot.error, QuarantinedError):
+            raise QuarantinedError(slot.name, slot.error.sha256)
         if serving is None:
             raise LoaderFailedError("", f"needs model '{slot.name}', which failed to load")
         return serving.value
@@ -234,6 +236,7 @@ class Manager:
                 seconds=version.load_seconds,
             )
         )
+        self.withdraw(slot)  # if that was decided meanwhile
 
     def _fail(
         self, slot: Slot[Any], version: Version[Any], error: ModelError, what: str = "failed"
@@ -251,12 +254,23 @@ class Manager:
         """A resource ended although nobody closed it: it serves no longer, and is opened anew."""
         if version.state is not State.READY:
             return
-        self._opened = [entry for entry in self._opened if entry[1] is not version]
-        slot.current = None if slot.current is version else slot.current
         error = LoaderFailedError(slot.name, "the resource ended by itself while it was in use")
-        self._fail(slot, version, error)
+        self._withdraw(slot, version, error)
         version.take()
         self._plan_retry(slot, is_certain=True)
+
+    def withdraw(self, slot: Slot[Any]) -> None:
+        """Stop serving this model if its version is in quarantine. Nothing is closed: that might
+        be what crashes."""
+        version = slot.current
+        if version is not None and version.sha256 in slot.quarantined:
+            slot.latest = version
+            self._withdraw(slot, version, QuarantinedError(slot.name, version.sha256))
+
+    def _withdraw(self, slot: Slot[Any], version: Version[Any], error: ModelError) -> None:
+        self._opened = [entry for entry in self._opened if entry[1] is not version]
+        slot.current = None if slot.current is version else slot.current
+        self._fail(slot, version, error)
 
     def _plan_retry(self, slot: Slot[Any], *, is_certain: bool = False) -> None:
         if self.is_stopping:

@@ -9,7 +9,7 @@ from typing import Any
 
 from loadonce.observe.statistics import StatisticsSnapshot
 
-from .model import ModelStatus
+from .model import Model, ModelStatus
 from .registry import Registry
 from .version import State
 
@@ -89,10 +89,15 @@ class Overview:
 
 def statuses(known: Iterable[Registry]) -> dict[str, ModelStatus]:
     """Each model by its name; names that two registries share are told apart by registry."""
-    found: dict[str, ModelStatus] = {}
+    return {name: model.status() for name, model in models_by_name(known).items()}
+
+
+def models_by_name(known: Iterable[Registry]) -> dict[str, Model[Any]]:
+    """Each model by its name, as `statuses` has them."""
+    found: dict[str, Model[Any]] = {}
     for registry in known:
-        for status in registry.status():
-            found[unique_name(type(registry).__name__, status.name, found)] = status
+        for model in registry:
+            found[unique_name(type(registry).__name__, model.name, found)] = model
     return found
 
 

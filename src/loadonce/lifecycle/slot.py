@@ -11,8 +11,15 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints
 
-from loadonce.errors import FailedError, LoadOnceError, NotReadyError, NotRunningError
+from loadonce.errors import (
+    FailedError,
+    LoadOnceError,
+    NotReadyError,
+    NotRunningError,
+    QuarantinedError,
+)
 from loadonce.inference import Engine
+from loadonce.inference.marking import Mark
 from loadonce.observe.statistics import CallStatistics
 
 from .declaration import Declaration, ResourceOrigin
@@ -35,6 +42,7 @@ class Running(Protocol):
 
     async def ask_for(self, slot: Slot[Any]) -> None: ...
     async def reload(self, slot: Slot[Any]) -> None: ...
+    def withdraw(self, slot: Slot[Any]) -> None: ...
 
 
 class Slot(Generic[T]):
@@ -66,6 +74,8 @@ class Slot(Generic[T]):
         self.retry_at: float | None = None
         self.retry_timer: asyncio.TimerHandle | None = None
         self.has_been_asked_for = declaration.when != "first_use"
+        self.quarantined: set[str] = set()  # digests of versions that must not serve
+        self.mark: Mark | None = None  # where its calls are marked, for the next engine
         self._number = 0
         self._overrides: list[Version[T]] = []
 
@@ -99,6 +109,11 @@ class Slot(Generic[T]):
         """Why the newest attempt failed, even while an older version serves; None if it did not."""
         return self.latest.error if self.latest is not None else None
 
+    @property
+    def is_required(self) -> bool:
+        """Whether the app is not ready without it: declared so, and not in quarantine."""
+        return self.declaration.required and not isinstance(self.error, QuarantinedError)
+
     def declared_type(self) -> object:
         """The `T` of `name: Model[T]` in the registry's class; `object` where it cannot be told
         (no annotation, or a name that exists for type checkers only)."""
@@ -115,7 +130,7 @@ class Slot(Generic[T]):
         return ModelState(
             name=self.name,
             state=self.state,
-            required=self.declaration.required,
+            required=self.is_required,
             when=self.declaration.when,
             has_been_asked_for=self.has_been_asked_for,
         )
@@ -149,11 +164,22 @@ class Slot(Generic[T]):
             return NotRunningError(self.name, self.registry_name)
         if self.manager.is_stopping:
             return NotReadyError(self.name, "the server is shutting down", retry_after=_SOON)
+        if isinstance(self.error, QuarantinedError):
+            return QuarantinedError(self.name, self.error.sha256)
         if self.state is State.FAILED:
             now = self.manager.loop.time()
             wait = None if self.retry_at is None else max(1.0, self.retry_at - now)
             return FailedError(self.name, "the model failed to load", retry_after=wait)
         return NotReadyError(self.name, f"the model is {self.state}", retry_after=_SOON)
+
+    def refuse_quarantined(self, sha256: str) -> None:
+        """Go no further with a version that must not serve.
+
+        Raises:
+            QuarantinedError: it must not.
+        """
+        if sha256 in self.quarantined:
+            raise QuarantinedError(self.name, sha256)
 
     def begin(self, manager: Running) -> None:
         """The registry starts: nothing of an earlier run counts, calls have an engine."""
@@ -174,6 +200,7 @@ class Slot(Generic[T]):
             max_queue=declared.max_queue,
             timeout=declared.timeout,
             native_threads=manager.native_threads,
+            mark=self.mark,
         )
 
     async def end(self) -> None:

@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from loadonce.inference.marking import Mark
+
 from .page import Page
 
-_BEAT, _CONNECTIONS, _ACCEPTS, _PID, _REQUESTS = range(5)
-_FIELDS = 8  # a cache line each, so that no worker waits for another's
+_BEAT, _CONNECTIONS, _ACCEPTS, _PID, _REQUESTS, _AT_ONCE = range(6)
+_BEGAN = 8  # and as many more as models may have
+_FIELDS = 256  # cache lines of its own, so that no worker waits for another's
 _LINE = _FIELDS * 8
+_MOST_MODELS = _FIELDS - _BEGAN - 1  # those beyond are not marked
 _PAGE = 2**20  # bytes for one report, twice; what is not written to takes no memory
 
 NAME = "loadonce-board"  # by which other programs find it
@@ -28,10 +32,11 @@ class Row:
         page: for its reports. It outlives the worker, so that the next one goes on counting.
     """
 
-    def __init__(self, number: int, words: memoryview[int], page: Page) -> None:
+    def __init__(self, number: int, memory: memoryview, page: Page) -> None:
         self.number = number
         self.page = page
-        self._words = words
+        self._words = memory.cast("q")
+        self._at_once = memory[8 * _AT_ONCE : 8 * _AT_ONCE + 1]
 
     @property
     def connections(self) -> int:
@@ -78,6 +83,21 @@ class Row:
         """Seconds since the last beat."""
         return (time.monotonic_ns() - self._words[_BEAT]) / 1e9
 
+    def mark(self, number: int) -> Mark:
+        """Where the model of this number, 1 or more, says that it is in a call."""
+        if number > _MOST_MODELS:
+            return Mark.unread()
+        return Mark(number, self._at_once, self._words[_BEGAN:])
+
+    @property
+    def in_call(self) -> list[int]:
+        """The numbers of the models that are in a call, the latest call first."""
+        began = self._words[_BEGAN:].tolist()
+        numbers = sorted(filter(began.__getitem__, range(len(began))), key=lambda n: -began[n])
+        at_once = self._at_once[0]
+        first = [at_once] if at_once else []
+        return first + [number for number in numbers if number != at_once]
+
     def clear(self) -> None:
         """Nobody's row any more; its page stays."""
         for index in range(_FIELDS):
@@ -103,10 +123,10 @@ class Board:
         if memory is None:
             memory = _new_memory(size)
         view = memoryview(memory)
-        words = view[(rows + 1) * _PAGE :].cast("q")
+        lines = view[(rows + 1) * _PAGE :]
         self.cover, *pages = (Page(view[i * _PAGE : (i + 1) * _PAGE]) for i in range(rows + 1))
         self._rows = [
-            Row(number, words[number * _FIELDS : (number + 1) * _FIELDS], page)
+            Row(number, lines[number * _LINE : (number + 1) * _LINE], page)
             for number, page in enumerate(pages)
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import signal
 from collections import deque
 
@@ -10,6 +11,7 @@ _FIRST_DELAY = 0.5  # seconds before the worker after the second crash
 _LONGEST_DELAY = 30.0
 _YOUNG = 1.0  # seconds; who is killed this early was no chance victim
 _MOST = 20  # crashes remembered
+_MOST_FORKS = 10  # within the window, of all workers together
 
 
 class Crashes:
@@ -17,13 +19,20 @@ class Crashes:
 
     def __init__(self) -> None:
         self._known: deque[float] = deque(maxlen=_MOST)
+        self._forks: list[float] = []  # the latest ones of those that follow a crash, or will
 
     def delay_after(self, now: float) -> float:
         """Note a crash, and say how many seconds the next worker waits: none after the first, then
-        half a second, doubled with each crash within a minute."""
+        half a second, doubled with each crash within a minute; longer where so many workers crash
+        that more than ten were forked in a minute."""
         self._known.append(now)
         count = sum(now - time < _WINDOW for time in self._known)
-        return min(_FIRST_DELAY * 2.0 ** (count - 2), _LONGEST_DELAY) if count > 1 else 0.0
+        delay = min(_FIRST_DELAY * 2.0 ** (count - 2), _LONGEST_DELAY) if count > 1 else 0.0
+        fork = now + delay
+        if len(self._forks) == _MOST_FORKS:
+            fork = max(fork, self._forks.pop(0) + _WINDOW)
+        bisect.insort(self._forks, fork)
+        return fork - now
 
 
 def is_crash(status: int, age: float) -> bool:

@@ -43,6 +43,13 @@ class WorkerProcess:
     request_limit: int = 0  # after which it is replaced
     is_retiring: bool = False  # serves until its successor is ready
     is_leaving: bool = False
+    models: list[str] = field(default_factory=list)  # their names, by number
+
+    def in_call(self) -> dict[str, object]:
+        """The names of the models it is calling, the latest call first, to be told in a log; none
+        if it is calling none."""
+        names = [self.models[number - 1] for number in self.row.in_call]
+        return {"in_call": ", ".join(names)} if names else {}
 
 
 def kill(pid: int, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""Recycling: which worker has answered enough, or grown too big, and gives its place to a new one.
+"""Recycling: a worker has answered enough, grown too big or hangs, and a new one takes its place.
 
 The new one is forked first; the old one goes when that is ready.
 """
@@ -27,22 +27,31 @@ class Recycled:
         worker: that one.
         what: for the log.
         figure: what has reached the limit.
+        level: of that line in the log.
     """
 
     worker: WorkerProcess
     what: str
     figure: dict[str, object]
+    level: int = logging.INFO
 
     def tell(self) -> None:
         """Write it to the log."""
         fields = {"worker": self.worker.number, "pid": self.worker.pid} | self.figure
-        log_fields(logging.INFO, self.what, fields)
+        log_fields(self.level, self.what, fields)
 
 
 def request_limit(options: ServeOptions, chance: Callable[[], float] = random.random) -> int:
     """After how many requests a new worker is replaced; 0 for never."""
     most = options.max_worker_requests
     return most + int(most * _SPREAD * chance())
+
+
+def hung(worker: WorkerProcess, model: str, seconds: float) -> Recycled:
+    """A worker in which this model hangs, for so long: its event loop runs, so it can finish what
+    its other models do."""
+    figure: dict[str, object] = {"model": model, "seconds": seconds}
+    return Recycled(worker, "model hangs, replacing its worker", figure, logging.ERROR)
 
 
 def next_to_recycle(workers: Sequence[WorkerProcess], max_bytes: int) -> Recycled | None:

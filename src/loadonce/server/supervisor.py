@@ -21,13 +21,15 @@ from .channel import Channel, Message
 from .cover import Cover
 from .crashes import Crashes, is_crash
 from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED
+from .health import kill_silent
 from .linux import adopt_orphans
 from .listening import url_of
 from .locks import changed
 from .logs import StartLines
 from .offspring import WorkerProcess, ZygoteProcess, kill, tell_death
 from .options import ServeOptions
-from .recycling import next_to_recycle, request_limit
+from .quarantine import Quarantine, suspects_of
+from .recycling import Recycled, hung, next_to_recycle, request_limit
 from .telling import has_terminal, tell_ready
 from .watching import Watch
 from .zygote import Nursery, fork_zygote
@@ -63,6 +65,7 @@ class Supervisor:
         self._nursery = Nursery(options, lines, listener, self._board, os.getpid())
         self._watch = Watch(self._receive, self._bury)
         self._crashes = Crashes()
+        self._quarantine = Quarantine()
         self._current: ZygoteProcess | None = None
         self._coming: ZygoteProcess | None = None
         self._wants_reload = False
@@ -217,7 +220,8 @@ class Supervisor:
         ours, theirs = Channel.pair()
         worker = WorkerProcess(number, zygote, row, ours, time.monotonic())
         worker.request_limit = request_limit(self._options)
-        birth = {"number": number, "row": row.number, "restarts": self._births[number]}
+        birth: Message = {"number": number, "row": row.number}
+        birth |= {"restarts": self._births[number], "quarantined": self._quarantine.kept}
         self._births[number] += 1
         zygote.channel.send(birth, theirs.fileno())
         theirs.close()
@@ -238,14 +242,14 @@ class Supervisor:
     def _hear_worker(self, worker: WorkerProcess, message: Message) -> None:
         zygote = worker.zygote
         if message["what"] == "born":
-            worker.pid = message["pid"]
+            worker.pid, worker.models = message["pid"], message["models"]
             if self._is_stopping:
                 kill(worker.pid, signal.SIGTERM)
             elif worker.is_leaving:
                 kill(worker.pid, signal.SIGKILL)
             return
         if message["what"] == "hung":
-            self._replace_hung(worker, message)
+            self._retire(hung(worker, message["model"], message["seconds"]))
             return
         worker.ready_at = time.monotonic()
         zygote.has_served = True
@@ -263,16 +267,14 @@ class Supervisor:
         if zygote is self._coming and len(ready) == self._options.workers:
             self._take_over(message["models"])
 
-    def _replace_hung(self, worker: WorkerProcess, message: Message) -> None:
-        """One whose event loop runs finishes what other models do; it asks again if not now."""
-        is_leaving = any(each.is_leaving for each in self._workers if each.number == worker.number)
-        if is_leaving or self._is_stopping or not worker.zygote.is_alive:
-            return
-        fields = {"worker": worker.number, "pid": worker.pid}
-        fields |= {name: message[name] for name in ("model", "seconds")}
-        log_fields(logging.ERROR, "model hangs, replacing its worker", fields)
-        self._let_leave(worker)
-        self._fill()
+    def _retire(self, found: Recycled) -> None:
+        """Have it leave once its successor is ready; not before its predecessor has left."""
+        of_number = [each for each in self._workers if each.number == found.worker.number]
+        is_replacing = any(each.is_leaving or each.is_retiring for each in of_number)
+        if not (self._is_stopping or is_replacing) and found.worker.zygote.is_alive:
+            found.tell()
+            found.worker.is_retiring = True
+            self._fill()
 
     def _let_leave(self, worker: WorkerProcess) -> None:
         worker.is_leaving = True
@@ -290,7 +292,7 @@ class Supervisor:
             self._reload()
 
     def _lose_worker(self, worker: WorkerProcess, status: int) -> None:
-        now = time.monotonic()
+        now, suspects, in_call = time.monotonic(), suspects_of(worker), worker.in_call()
         worker.row.clear()
         self._workers.remove(worker)
         self._watch.hang_up(worker.channel)
@@ -304,11 +306,15 @@ class Supervisor:
         if worker.zygote is self._coming:
             self._fail_coming(status, "a worker died before it was ready")
             return
-        tell_death("worker died", status, worker=worker.number, pid=worker.pid)
+        tell_death("worker died", status, worker=worker.number, pid=worker.pid, **in_call)
         age = now - worker.ready_at if worker.ready_at else 0.0
-        if is_crash(status, age) and (delay := self._crashes.delay_after(now)):
-            self._held.add(worker.number)
-            self._watch.after(delay, lambda: self._release(worker.number))
+        if is_crash(status, age):
+            if self._quarantine.judge(now, suspects) is not None:
+                for each in self._workers:
+                    each.channel.send({"what": "quarantine", "models": self._quarantine.kept})
+            if delay := self._crashes.delay_after(now):
+                self._held.add(worker.number)
+                self._watch.after(delay, lambda: self._release(worker.number))
         self._fill()
 
     def _release(self, number: int) -> None:
@@ -316,13 +322,7 @@ class Supervisor:
         self._fill()
 
     def _look(self) -> None:
-        """Kill workers that show no sign of life; they are replaced when they have ended."""
-        for worker in self._workers:
-            silence = worker.row.silence
-            if worker.ready_at and silence > self._options.worker_timeout:
-                fields = {"worker": worker.number, "pid": worker.pid, "seconds": round(silence, 1)}
-                log_fields(logging.ERROR, "worker stuck, killing it", fields)
-                kill(worker.pid, signal.SIGKILL)
+        kill_silent(self._workers, self._options.worker_timeout)
         if self._options.reload_models and self._current is not None:
             self._look_at_locks(self._current)
         self._watch.after(_LOOK, self._look)
@@ -331,10 +331,8 @@ class Supervisor:
         """Replace a worker that has served long enough; one at a time."""
         serving = [each for each in self._workers if each.zygote is self._current]
         found = next_to_recycle(serving, self._options.max_worker_bytes)
-        if found is not None and found.worker.zygote.is_alive:
-            found.tell()
-            found.worker.is_retiring = True
-            self._fill()
+        if found is not None:
+            self._retire(found)
         self._watch.after(_RECYCLE, self._recycle)
 
     def _look_at_locks(self, zygote: ZygoteProcess) -> None:

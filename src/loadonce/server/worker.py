@@ -11,8 +11,12 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from loadonce.lifecycle.quarantine import quarantine
+from loadonce.lifecycle.reporting import models_by_name
 
 from .accepting import Share
 from .board import Board, Row
@@ -43,6 +47,7 @@ class Birth:
         row, board: where it writes how it is, and sees how the others are.
         channel: to the supervisor.
         supervisor: the process it belongs to.
+        quarantined: names and digests of models that must not serve.
     """
 
     number: int
@@ -51,6 +56,7 @@ class Birth:
     board: Board
     channel: Channel
     supervisor: int
+    quarantined: list[dict[str, str]] = field(default_factory=list)
 
 
 def run_worker(
@@ -64,7 +70,11 @@ def run_worker(
         lambda _url: _tell_ready(channel),
         interrupts=1,
     )
-    channel.send({"what": "born", "pid": os.getpid()})
+    models = models_by_name(known_registries())
+    for number, model in enumerate(models.values(), 1):
+        model.slot.mark = birth.row.mark(number)
+    channel.send({"what": "born", "pid": os.getpid(), "models": [*models]})
+    _isolate(birth.quarantined)
 
     def beside(server: AppServer) -> None:
         loop = asyncio.get_running_loop()
@@ -116,10 +126,19 @@ def _tell_ready(channel: Channel) -> None:
 
 
 def _obey(process: AppProcess, channel: Channel) -> None:
-    """The one thing a supervisor asks for is to leave. Its own end nobody survives."""
-    asyncio.get_running_loop().remove_reader(channel.fileno())
-    if channel.receive() is not None:
+    """What the supervisor asks for. Its own end nobody survives."""
+    received = channel.receive()
+    if received is None:
+        asyncio.get_running_loop().remove_reader(channel.fileno())
+    elif received[0]["what"] == "leave":
         process.stopping.replace()
+    else:
+        _isolate(received[0]["models"])
+
+
+def _isolate(models: Iterable[dict[str, str]]) -> None:
+    for each in models:
+        quarantine(known_registries(), each["model"], each["sha256"])
 
 
 def _beat(loop: asyncio.AbstractEventLoop, birth: Birth, patience: float) -> None:

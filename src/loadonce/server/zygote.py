@@ -147,6 +147,7 @@ class _Zygote:
             board=nursery.board,
             channel=Channel(socket.socket(fileno=descriptor)),
             supervisor=nursery.supervisor,
+            quarantined=request["quarantined"],
         )
         return run_worker(self._preloading.config, nursery.options, nursery.listener, birth)
 
