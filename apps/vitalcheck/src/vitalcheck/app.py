@@ -24,7 +24,7 @@ API = "/api/v1"
 DESCRIPTION = """Health-risk estimates from public data, served with loadonce.
 
 A demonstration, not a medical device: the answers are statistical estimates, not diagnoses.
-Values are in the units stated beside each field; `null` or absent means not known."""
+Values are in the units stated beside each field; null or absent means not known."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

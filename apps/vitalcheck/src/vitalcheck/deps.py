@@ -77,5 +77,5 @@ Replying = Annotated[Reply, Depends(reply_of)]
 CardsHandle = Annotated[Handle[Cards], Depends(models.cards)]
 Explain = Annotated[
     bool,
-    Query(description="false leaves out baseline and contributors, which is faster."),
+    Query(description="false leaves out baseline, contributors and the advice on these: faster."),
 ]

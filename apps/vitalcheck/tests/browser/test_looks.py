@@ -108,6 +108,22 @@ def test_nothing_is_wider_than_a_phone(new_web: Callable[..., Web], name: str) -
         assert web.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_control_is_wider_than_its_column(new_web: Callable[..., Web], name: str) -> None:
+    """Or it would cover its neighbour; at any width, where columns are narrow or wide."""
+    web = new_web()
+    view = web.open(name)
+    for width in (1280, 1024, 820, 700, PHONE["width"]):
+        web.page.set_viewport_size({"width": width, "height": 900})
+        too_wide = view.locator(".field").evaluate_all(
+            """(fields) => fields.filter((field) => [...field.querySelectorAll("*")].some((part) =>
+                !part.matches(".visually-hidden, input[type=radio], input[type=file]") &&
+                part.getBoundingClientRect().right > field.getBoundingClientRect().right + 1
+            )).map((field) => field.textContent)"""
+        )
+        assert too_wide == [], width
+
+
 @pytest.mark.parametrize("state", ["Asking", "state unknown", "9 of 10 ready"])
 def test_what_is_said_of_the_models_fits_a_phone(new_web: Callable[..., Web], state: str) -> None:
     """While the models are asked for, when that failed, and while one is loading."""

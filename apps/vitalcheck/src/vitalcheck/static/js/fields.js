@@ -4,7 +4,7 @@ import { el, freshId, hidden, whenReleased } from "./dom.js";
 import { rangeOf } from "./schema.js";
 import { levelOf, number } from "./words.js";
 
-const MOST_PILL_LETTERS = 20;
+const MOST_PILL_LETTERS = 16; // more are wider than the narrowest column
 const NOT_KNOWN = "Not known";
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
