@@ -329,7 +329,7 @@ def test_a_port_in_use_is_refused_before_the_import(
     ],
 )
 def test_what_cannot_work_is_named(
-    write: Write, serve: Launch, arguments: list[str], code: int, expected: str
+    write: Write, serve: Launch, tmp_path: Path, arguments: list[str], code: int, expected: str
 ) -> None:
     write(NOTED)
     target = "main:app"
@@ -337,8 +337,11 @@ def test_what_cannot_work_is_named(
         target, arguments = arguments[1], []
     process = serve(*arguments, target=target)
     assert process.wait() == code
+    assert time.monotonic() - process.began < 2.0 + _BUSY
     assert expected in process.output
     assert "Traceback" not in process.output
+    is_imported = target == "main:ap"  # to tell what it has instead: the control
+    assert (tmp_path / "notes.txt").exists() is is_imported
 
 
 def test_an_app_that_cannot_be_imported_says_where(write: Write, serve: Launch) -> None:

@@ -125,8 +125,9 @@ def test_while_it_drains_it_answers_and_sends_clients_away(started: Started) -> 
     assert process.wait(5) == 0
 
 
-def test_signals_repeat_without_harm(started: Started) -> None:
-    process, clients = started("/wait?seconds=1")
+@pytest.mark.parametrize("mode", [("--no-fork",), ("--workers", "3")])
+def test_signals_repeat_without_harm(started: Started, mode: tuple[str, ...]) -> None:
+    process, clients = started("/wait?seconds=1", *mode)
     process.send(signal.SIGINT)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
         process.send(number)

@@ -314,8 +314,9 @@ def test_a_stop_while_a_worker_is_replaced_ends_both(started: Started, wait: flo
 
 
 def test_connections_wait_while_no_worker_lives(started: Started) -> None:
-    process = started()
+    process = started("--workers", "4")
     before = workers_of(process)
+    assert len(before) == 4
     for pid in before.values():
         os.kill(pid, signal.SIGSTOP)  # they accept nothing any more
     answers: list[int] = []
@@ -327,8 +328,10 @@ def test_connections_wait_while_no_worker_lives(started: Started) -> None:
         thread.start()
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
     for thread in threads:
         thread.join(30)
+    assert time.monotonic() - began < 2.0 + _BUSY
     assert answers == [200] * 8
 
 
@@ -342,6 +345,30 @@ def test_a_worker_without_a_sign_of_life_is_replaced(started: Started) -> None:
         process.get("/block")  # the loop itself, not the process
     until(lambda: len(re.findall("worker stuck", process.output)) == 2)
     until(lambda: process.output.count("worker ready") == 4)
+    assert process.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("timeout", "limit"), [(1.5, 3.5), pytest.param(8.0, 10.0, marks=pytest.mark.nightly)]
+)
+def test_only_what_a_stopped_worker_was_answering_fails(
+    started: Started, timeout: float, limit: float
+) -> None:
+    process = started("--worker-timeout", str(timeout))
+    before = workers_of(process)
+    clients = 8
+    with Load(process.url, clients) as load:
+        load.wait_for_answers(50)
+        os.kill(before[1], signal.SIGSTOP)
+        began = time.monotonic()
+        load.wait_for_answers(50)  # the other one serves on
+        assert workers_of(process) == before
+        until(lambda: workers_of(process)[1] != before[1])
+        assert time.monotonic() - began < limit + _BUSY
+        load.wait_for_answers(50)
+    assert len(load.failures) <= clients / 2 + 2
+    assert set(load.answers) == {200}
+    assert workers_of(process)[2] == before[2]
     assert process.stop() == 0
 
 
@@ -464,7 +491,7 @@ def test_no_process_outlives_the_supervisor(started: Started) -> None:
     assert len(family) == 3
     process.send(signal.SIGKILL)
     process.wait()
-    until(lambda: not any(map(is_alive, family)))
+    until(lambda: not any(map(is_alive, family)), 2.0 + _BUSY)
     with socket.create_server(("127.0.0.1", port)):
         pass
 

@@ -100,6 +100,24 @@ def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor
     theirs.close()
 
 
+@pytest.mark.parametrize("why", ["", "stopping", "nobody forks", "leaving"])
+def test_a_worker_in_which_a_model_hangs_retires_where_another_can_take_its_place(
+    supervisor: Supervisor, why: str
+) -> None:
+    worker, theirs = asked_for(supervisor)
+    worker.pid, worker.ready_at = 4_000_000, 1.0
+    worker.zygote.is_alive = why != "nobody forks"
+    supervisor._code = 0 if why == "stopping" else None
+    if why == "leaving":
+        former, other = asked_for(supervisor)
+        former.is_leaving = True
+        other.close()
+    supervisor._hear_worker(worker, {"what": "hung", "model": "a", "seconds": 9.0})
+    assert worker.is_retiring is (why == "")
+    supervisor._hear_worker(worker, {"what": "hung", "model": "a", "seconds": 9.5})
+    theirs.close()
+
+
 def test_a_worker_that_was_never_forked_is_not_waited_for(supervisor: Supervisor) -> None:
     worker, theirs = asked_for(supervisor)
     supervisor._miss_worker(worker)
