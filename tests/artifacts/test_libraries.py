@@ -23,6 +23,15 @@ def test_installed_versions_are_found_and_absent_ones_left_out() -> None:
     assert set(found) == {"numpy", "xgboost"}
 
 
+def test_versions_are_told_in_one_order() -> None:
+    """Names that come from a set would change places from run to run."""
+    assert list(installed_versions(["xgboost", "numpy", "joblib"])) == [
+        "joblib",
+        "numpy",
+        "xgboost",
+    ]
+
+
 def test_the_same_versions_pass_silently() -> None:
     assert check_libraries(entry(numpy=NUMPY)) == []
 

@@ -42,6 +42,10 @@ def problem(words: list[str]) -> str:
         known = (ROOT / name).is_file()
         if known and name == "scripts/serve":
             return problem(["loadonce", "serve", "x:y", *arguments])
+        if known and name == "scripts/example":
+            example, *others = arguments
+            known = (ROOT / "examples" / example / "app.py").is_file()
+            return problem(["loadonce", "serve", "x:y", *others]) if known else f"no {example}"
         if known and name == "scripts/bench":
             bench = importlib.import_module("benchmarks.__main__").app
             return _problem_of_typer(typer.main.get_command(bench), arguments)

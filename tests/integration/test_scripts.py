@@ -72,6 +72,35 @@ def test_serve_is_ready_in_seconds_and_ends_when_told(clone: Path, launch: Launc
         httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
 
 
+def test_an_example_is_trained_locked_and_served_by_one_command(
+    clone: Path, launch: Launch
+) -> None:
+    shutil.copytree(
+        REPOSITORY / "examples", clone / "examples", ignore=shutil.ignore_patterns("models")
+    )
+    python = clone / ".venv" / "bin" / "python"
+    python.write_text(
+        f'#!/bin/sh\n[ "$1" = make_model.py ] || exit 0\nexec {sys.executable} "$@"\n'
+    )
+    port = _free_port()
+    process = launch(str(clone / "scripts" / "example"), "quickstart", "--port", f"{port}")
+    process.wait_for(rf"ready on http://127\.0\.0\.1:{port}\b", 60)
+    flower = {"petal_length": 1.4, "petal_width": 0.2}
+    answer = httpx2.post(f"http://127.0.0.1:{port}/species", json=flower, timeout=10)
+    assert answer.json() == "setosa"
+    assert process.stop(signal.SIGTERM, 20) == 0
+
+
+@pytest.mark.parametrize("name", [(), ("no-such-example",)])
+def test_without_an_example_its_script_says_which_there_are(
+    clone: Path, launch: Launch, name: tuple[str, ...]
+) -> None:
+    shutil.copytree(REPOSITORY / "examples", clone / "examples")
+    refused = launch(str(clone / "scripts" / "example"), *name)
+    assert refused.wait() == 2
+    assert "examples/registry/" in refused.output
+
+
 def test_serve_shows_the_help_of_loadonce_serve(clone: Path, launch: Launch) -> None:
     shown = launch(str(clone / "scripts" / "serve"), "--help", **PLAIN)
     assert shown.wait() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -102,6 +103,36 @@ def test_a_required_model_that_does_not_load_stops_it_before_the_fork(
     (root / "a.bin").unlink()
     with caplog.at_level(logging.CRITICAL), pytest.raises(StartupError, match="model 'a'"):
         asyncio.run(Models(root).preload())
+
+
+def test_all_that_is_wrong_is_told_at_once_before_the_fork(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Missing files, libraries and formats alike; and what is optional stops nothing."""
+
+    class Wrong(Registry):
+        gone: Model[str] = artifact("gone.bin", loader=text)
+        strange: Model[object] = artifact("d.xyz")
+        tensors: Model[object] = artifact("n.safetensors")
+
+    class Optional(Registry):
+        a: Model[str] = artifact("a.bin", loader=text)
+        tensors: Model[object] = artifact("n.safetensors", required=False)
+
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    root = locked(a="a")
+    with caplog.at_level(logging.CRITICAL), pytest.raises(StartupError) as caught:
+        asyncio.run(Wrong(root).preload())
+    told = str(caught.value)
+    for words in ("model 'gone' (gone.bin)", "model 'strange' (d.xyz)", "model 'tensors' (n.saf"):
+        assert words in told
+    assert "pip install 'loadonce[safetensors]'" in told
+    models = Optional(root)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(models.preload())
+        with models.loaded():
+            assert models.a.run(str.upper) == "A"
+            assert models.tensors.status().state == "failed"
 
 
 def test_each_model_says_why_every_process_loads_it_itself(locked: Locked) -> None:

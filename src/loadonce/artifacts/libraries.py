@@ -28,8 +28,8 @@ def installed_version(library: str) -> str | None:
 
 
 def installed_versions(libraries: Iterable[str]) -> dict[str, str]:
-    """Version by distribution name, of those that are installed."""
-    found = {library: installed_version(library) for library in libraries}
+    """Version by distribution name, of those that are installed, in alphabetical order."""
+    found = {library: installed_version(library) for library in sorted(libraries)}
     return {library: version for library, version in found.items() if version is not None}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loadonce.errors import LoadError
 from loadonce.observe.events import Events
 from loadonce.settings import Settings
 
@@ -47,4 +48,8 @@ def why_not_inherited(slot: Slot[Any]) -> str:
         return "overridden"
     if declaration.when != "startup":
         return f'when="{declaration.when}"'
-    return LoadPlan.of(artifact_of(slot)).why_after_fork(declaration.fork)
+    try:
+        plan = LoadPlan.of(artifact_of(slot))
+    except LoadError:  # loading it tells what is missing, together with what is wrong with others
+        return ""
+    return plan.why_after_fork(declaration.fork)
