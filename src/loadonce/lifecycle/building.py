@@ -141,7 +141,7 @@ class Builder:
                     raise
         finally:
             await _close(slot, source)
-        version.close = lambda: _let_go(slot, version.take())
+        close_for(slot, version)
         version.load_seconds = time.monotonic() - started
         version.publish(value)
 
@@ -155,8 +155,7 @@ class Builder:
         slot.refuse_quarantined(version.sha256)
         with _translated(slot):
             try:
-                async with _limit(slot):
-                    await self._try_out(slot, version, version.value)
+                await self._check(slot, version, version.value)
             except BaseException:
                 await asyncio.shield(_let_go_of_rejected(slot, version.take()))
                 raise
@@ -312,6 +311,11 @@ async def _check_golden(
             found=difference,
             hint="the artifact, or a library it needs, is not the one the example was made with",
         )
+
+
+def close_for(slot: Slot[Any], version: Version[Any]) -> None:
+    """Let the end of `version` call what this slot declares as `close=`."""
+    version.close = lambda: _let_go(slot, version.take())
 
 
 async def _let_go(slot: Slot[Any], box: list[Any]) -> None:

@@ -13,7 +13,15 @@ from .memory import format_bytes
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_STEPS = {"declared": 0, "verifying": 1, "loading": 2, "warming": 3, "ready": 4, "failed": 4}
+_STEPS = {
+    "declared": 0,
+    "verifying": 1,
+    "loading": 2,
+    "warming": 3,
+    "ready": 4,
+    "adopted": 4,
+    "failed": 4,
+}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from loadonce.errors import ConfigurationError
 
 from .ending import end_process
+from .linux import is_linux
 from .listening import listening
 from .logs import configure_logging
 from .options import ServeOptions
@@ -21,7 +22,8 @@ from .serving import serve
 def develop(options: ServeOptions, reload_dirs: Sequence[Path] = ()) -> None:
     """Serve on the loopback, trusting artifacts on first use, until SIGTERM or SIGINT.
 
-    The port stays open across restarts: requests wait for the new code.
+    The port stays open across restarts: requests wait for the new code. On Linux, models whose
+    bytes and loaders have not changed stay loaded.
 
     Args:
         options: what to serve; `host` must be a loopback address.
@@ -40,10 +42,18 @@ def develop(options: ServeOptions, reload_dirs: Sequence[Path] = ()) -> None:
         config = uvicorn.Config(
             options.target, reload=True, reload_dirs=directories, log_config=None
         )
-        ChangeReload(config, target=partial(_serve_child, options), sockets=[listener]).run()
+        if is_linux():
+            from .code_reloading import CodeReload
+
+            CodeReload(config, options, listener).run()
+        else:  # pragma: no cover - the tests run on Linux
+            serve_child = partial(_serve_child, options)
+            ChangeReload(config, target=serve_child, sockets=[listener]).run()
 
 
-def _serve_child(options: ServeOptions, sockets: list[socket.socket] | None) -> None:
+def _serve_child(  # pragma: no cover - the tests run on Linux
+    options: ServeOptions, sockets: list[socket.socket] | None
+) -> None:
     os.environ["LOADONCE_DEVELOPMENT"] = "1"
     end_process(serve(options, sockets[0] if sockets else None))
 

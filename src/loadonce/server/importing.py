@@ -42,8 +42,7 @@ def import_app(target: str, *, app_dir: Path = Path(), is_factory: bool = False)
             it is no ASGI app. Foreign exceptions are chained.
     """
     module_name, attribute = _split(target)
-    for variable, value in ENVIRONMENT.items():
-        os.environ.setdefault(variable, value)
+    set_environment()
     directory = str(app_dir.absolute())
     if directory not in sys.path:
         sys.path.insert(0, directory)
@@ -51,6 +50,12 @@ def import_app(target: str, *, app_dir: Path = Path(), is_factory: bool = False)
     if is_factory:
         found = _made_by(found, target)
     return _checked(found, target)
+
+
+def set_environment() -> None:
+    """What libraries look for when they are imported, where nothing else was chosen."""
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
 
 
 def place_of(error: BaseException) -> str:

@@ -24,6 +24,7 @@ from .importing import import_app
 from .journal import known_registries
 from .locks import Stamps, lock_files, stamps
 from .native_jobs import run_jobs_alone
+from .one_thread import OneThread
 from .options import ServeOptions
 from .preparing import prepare
 from .signals import Stopping, StopRequestedError
@@ -34,16 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("loadonce")
 
-# A thread pool that was used before a fork is gone after it, and whoever waits for it waits for
-# ever. Libraries look at these once, when they are imported; in a worker, each inference thread is
-# given its share of the cores (`inference/native_threads.py`).
-_ONE_THREAD = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 _LAST_THREADS = 2.0  # seconds for the threads that loaded to end
 
 
@@ -56,6 +47,7 @@ class Preloading:
 
     Attributes:
         config: how uvicorn serves the app; made by `load`.
+        environment: to be put back in the forked processes.
         locks: the stamps of the lock files before they were read.
     """
 
@@ -65,7 +57,7 @@ class Preloading:
         self.locks: Stamps = {}
         self._options = options
         self._stopping = stopping
-        self._chosen = {name: os.environ.get(name) for name in _ONE_THREAD}
+        self.environment = OneThread()
 
     def load(self) -> None:
         """Import the app and load its models; calls none of them.
@@ -75,7 +67,7 @@ class Preloading:
             Exception: the app cannot be imported, or a required model failed.
         """
         options = self._options
-        os.environ.update(dict.fromkeys(_ONE_THREAD, "1"), TOKENIZERS_PARALLELISM="false")
+        self.environment.set()
         os.environ["LOADONCE_WORKERS"] = str(options.workers)
         gc.disable()
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
@@ -92,14 +84,6 @@ class Preloading:
         gc.collect()
         give_back_freed()
         gc.freeze()
-
-    def put_environment_back(self) -> None:
-        """In a forked worker: what the operator has chosen counts again."""
-        for name, value in self._chosen.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
     async def _preload(self, app: ASGIApp) -> None:
         """Load the models, unless told to stop; beside them, prepare what will serve."""

@@ -7,6 +7,7 @@ import gc
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from loadonce.loaders.collection import paused
@@ -32,7 +33,11 @@ _COLLECT_AFTER = 5_000
 
 
 def serve(
-    options: ServeOptions, listener: socket.socket | None = None, *, began: float | None = None
+    options: ServeOptions,
+    listener: socket.socket | None = None,
+    *,
+    began: float | None = None,
+    on_import: Callable[[], None] | None = None,
 ) -> int:
     """Serve an app until SIGTERM or SIGINT; must run in the main thread.
 
@@ -44,6 +49,7 @@ def serve(
         listener: a socket that listens already, instead of the address in `options`.
         began: when the program began, by `time.monotonic()`, to tell how long the start took; now
             by default.
+        on_import: called once the app is imported, before it starts, where one process serves.
 
     Returns:
         The exit code: 0 after a clean stop; 1 if the app could not be found or imported, the
@@ -71,7 +77,9 @@ def serve(
             tell_ready(url, began, loaded_models())
 
         process = AppProcess(options, ready)
-        return guarded(options, process.stopping, lambda: _open_and_run(options, process, listener))
+        return guarded(
+            options, process.stopping, lambda: _open_and_run(options, process, listener, on_import)
+        )
 
 
 def _supervise(options: ServeOptions, lines: StartLines, began: float) -> int:
@@ -87,7 +95,10 @@ def _supervise(options: ServeOptions, lines: StartLines, began: float) -> int:
 
 
 def _open_and_run(
-    options: ServeOptions, process: AppProcess, listener: socket.socket | None
+    options: ServeOptions,
+    process: AppProcess,
+    listener: socket.socket | None,
+    on_import: Callable[[], None] | None,
 ) -> int:
     is_last = listener is None
     with ExitStack() as stack:
@@ -95,6 +106,8 @@ def _open_and_run(
             listener = stack.enter_context(listening(options))
         check_certificates(options)
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
+        if on_import is not None:
+            on_import()
         journal = Journal.alone(Cover.of(options, url_of(listener, options.scheme)))
         config = config_of(options, app)
         return process.run(config, listener, is_last=is_last, journal=journal)

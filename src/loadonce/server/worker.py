@@ -100,14 +100,19 @@ def _come_to_life(birth: Birth, *, is_one_of_several: bool) -> None:
         signal.signal(number, signal.SIG_DFL)
     os.environ["LOADONCE_PROGRESS"] = "never"
     os.environ["LOADONCE_FREEZE"] = "false"  # to walk the heap would copy it
+    reseed()
+    gc.enable()
+    if is_one_of_several:
+        name_worker(birth.number)
+
+
+def reseed() -> None:
+    """Draw other random numbers than the process this one was forked from."""
     random.seed()
     if "numpy.random" in sys.modules:  # else nobody has drawn from it
         import numpy
 
         numpy.random.seed()  # the global generator is what it is about
-    gc.enable()
-    if is_one_of_several:
-        name_worker(birth.number)
 
 
 def name_worker(number: int) -> None:

@@ -64,12 +64,12 @@ def fork_zygote(nursery: Nursery, forget: Callable[[], None]) -> tuple[int, Chan
         ours.close()
         forget()
         atexit._clear()
-        _become(lambda: _Zygote(nursery, theirs).run())
+        become(lambda: _Zygote(nursery, theirs).run())
     theirs.close()
     return process, ours
 
 
-def _become(run: Callable[[], int]) -> NoReturn:
+def become(run: Callable[[], int]) -> NoReturn:
     """End this process with what `run` returns."""
     code = 1
     try:
@@ -132,14 +132,14 @@ class _Zygote:
                 os._exit(0)
             self._channel.close()
             atexit._clear()  # what the app registered runs once, in the zygote
-            _become(lambda: self._run_worker(request, descriptors[0]))
+            become(lambda: self._run_worker(request, descriptors[0]))
         os.close(descriptors[0])
         os.waitpid(parent, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _run_worker(self, request: Message, descriptor: int) -> int:
         nursery = self._nursery
-        self._preloading.put_environment_back()
+        self._preloading.environment.put_back()
         birth = Birth(
             number=request["number"],
             restarts=request["restarts"],

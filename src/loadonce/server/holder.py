@@ -1,0 +1,190 @@
+"""The holder: a process that has the models loaded, and forks the one that serves the app.
+
+It has imported libraries and nothing of the app, so that each process it forks imports the app as
+it is now. For the development server: code changes, models stay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections import defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from loadonce.errors import LoadOnceError
+from loadonce.lifecycle.keeping import NOT_LOCKED, CannotKeepError, Keeper, Wish, wish_of
+from loadonce.lifecycle.slot import Slot
+from loadonce.observe.events import Events, log_fields
+from loadonce.observe.progress import loading_bars
+
+from .channel import Channel, Message
+from .ending import EXIT_STOPPED
+from .importing import set_environment
+from .journal import known_registries
+from .linux import die_with
+from .offspring import kill
+from .one_thread import OneThread
+from .options import ServeOptions
+from .own_code import is_own
+from .preparing import prepare
+from .serving import serve
+from .watching import Watch
+from .worker import reseed
+from .zygote import become
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+_EXPECTED = ("a resource", NOT_LOCKED)
+
+
+class _WantsModelsError(BaseException):
+    """The app declares models that the holder should load; like KeyboardInterrupt, no Exception."""
+
+
+class Holder:
+    """Runs in a process of its own until its channel is closed.
+
+    Args:
+        options: of the server.
+        listener: the socket each app's process accepts from, one after the other.
+        channel: to the development server, which asks to "start" and to "stop".
+        server: the process it belongs to.
+    """
+
+    def __init__(
+        self, options: ServeOptions, listener: socket.socket, channel: Channel, server: int
+    ) -> None:
+        self._options = options
+        self._listener = listener
+        self._channel = channel
+        self._server = server
+        self._watch = Watch(lambda _signal: None, self._bury)  # the server passes on what counts
+        self._environment = OneThread()
+        self._keeper = Keeper()
+        self._wishes: list[Wish] = []
+        self._child = 0
+        self._is_wanted = False
+        self._is_over = False
+
+    def run(self) -> int:
+        """Start and stop the app's process as asked."""
+        die_with(self._server)
+        self._environment.set()
+        set_environment()
+        prepare(self._options, _nobody)
+        with self._watch.signals():
+            self._watch.listen(self._channel, self._hear, self._end)
+            while not self._is_over:
+                self._watch.turn()
+        return EXIT_STOPPED
+
+    # -- what the server asks ------------------------------------------------------------------
+
+    def _hear(self, message: Message) -> None:
+        self._is_wanted = message["what"] == "start"
+        if self._is_wanted:
+            self._fork()
+        elif self._child:
+            kill(self._child, signal.SIGTERM)
+        else:
+            self._channel.send({"what": "ended"})
+
+    def _end(self) -> None:
+        self._is_over = True
+
+    # -- the app's process ---------------------------------------------------------------------
+
+    def _fork(self) -> None:
+        if not self._is_wanted:  # any more
+            return
+        gc.freeze()
+        ours, theirs = Channel.pair()
+        child = os.fork()
+        if child == 0:
+            self._watch.forget()
+            self._channel.close()
+            ours.close()
+            become(lambda: self._serve(theirs, os.getppid()))
+        theirs.close()
+        self._child, self._hears = child, ours
+        self._wishes = []
+        self._watch.listen(ours, self._note, _nothing)
+
+    def _note(self, message: Message) -> None:
+        self._wishes.append(Wish(**message))
+
+    def _bury(self, pid: int, _status: int) -> None:
+        if pid != self._child:
+            return
+        self._watch.drain(self._hears, self._note, _nothing)
+        self._watch.hang_up(self._hears)
+        self._child = 0
+        if not self._is_wanted:
+            self._channel.send({"what": "ended"})
+        elif self._wishes:
+            self._load()
+            self._watch.after(0.0, self._fork)
+
+    def _load(self) -> None:
+        self._channel.send({"what": "loading"})
+        events = Events()
+        with loading_bars(events):
+            asyncio.run(self._keeper.load(self._wishes, events))
+        kept = [wish.name for wish in self._wishes if wish.key in self._keeper.kept]
+        if kept:
+            fields: dict[str, object] = {"models": ", ".join(kept)}
+            log_fields(logging.INFO, "kept loaded while code changes", fields)
+        self._channel.send({"what": "loaded"})
+
+    # -- in the app's process ------------------------------------------------------------------
+
+    def _serve(self, channel: Channel, holder: int) -> int:
+        die_with(holder)
+        self._environment.put_back()
+        reseed()
+        os.environ["LOADONCE_DEVELOPMENT"] = "1"
+        # Python takes compiled code for current if size and second are: two quick changes are not.
+        sys.dont_write_bytecode = True
+        gc.enable()
+        try:
+            return serve(self._options, self._listener, on_import=lambda: self._adopt(channel))
+        except _WantsModelsError:
+            return EXIT_STOPPED
+
+    def _adopt(self, channel: Channel) -> None:
+        """The app is imported: let its models adopt what is loaded, or ask for it to be loaded."""
+        wishes: dict[Slot[Any], Wish] = {}
+        reasons: dict[str, list[str]] = defaultdict(list)
+        for registry in known_registries():
+            for model in registry:
+                try:
+                    wishes[model.slot] = wish_of(model.slot, registry.root, is_own)
+                except CannotKeepError as error:
+                    reasons[str(error)].append(model.name)
+                except LoadOnceError:
+                    continue  # its load will tell
+        if self._keeper.lacks(wishes.values()):
+            for wish in wishes.values():
+                channel.send(asdict(wish))
+            raise _WantsModelsError
+        for slot, wish in wishes.items():
+            self._keeper.hand_over(slot, wish)
+        for reason, names in reasons.items():
+            if reason not in _EXPECTED:
+                fields: dict[str, object] = {"models": ", ".join(names), "reason": reason}
+                log_fields(logging.INFO, "loaded anew when code changes", fields)
+
+
+async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """An app that is never served, only looked at."""
+
+
+def _nothing() -> None:
+    """Another event tells."""
