@@ -87,6 +87,7 @@ class Registry:
         self._starting: asyncio.Future[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
         self._is_draining = False
+        self._inherited: Settings | None = None  # from before the fork
         self.events = Events()
         self.events.subscribe(log_event)
         self._models: dict[str, Model[Any]] = {}
@@ -164,6 +165,8 @@ class Registry:
         slots, settings = [model.slot for model in self], Settings()
         with _bars(self.events, settings):
             await preload(slots, self.root, settings, self.events)
+        # To read them takes 2.5 MB in each process; and to walk the heap would copy it.
+        self._inherited = settings.model_copy(update={"progress": "never", "freeze": False})
 
     def loaded(self) -> Loaded[Self]:
         """The registry, running, outside FastAPI: `with models.loaded() as m: m.x.run(f)` in a
@@ -230,7 +233,7 @@ class Registry:
 
         from .manager import Manager
 
-        settings = Settings()
+        settings = self._inherited or Settings()
         slots = [model.slot for model in self]
         self._is_draining = False
         manager = Manager(slots, self.root, settings, self.events)
