@@ -30,7 +30,8 @@ from .offspring import WorkerProcess, ZygoteProcess, kill, tell_death
 from .options import ServeOptions
 from .quarantine import Quarantine, suspects_of
 from .recycling import Recycled, hung, next_to_recycle, request_limit
-from .telling import has_terminal, tell_ready
+from .systemd import Notifier
+from .telling import Teller, has_terminal
 from .watching import Watch
 from .zygote import Nursery, fork_zygote
 
@@ -57,11 +58,11 @@ class Supervisor:
         self, options: ServeOptions, lines: StartLines, listener: socket.socket, began: float
     ) -> None:
         self._options = options
-        self._url = url_of(listener, options.scheme)
-        self._began = began
+        url = url_of(listener, options.scheme)
+        self._teller = Teller(options, url, began, Notifier.taken(os.environ))
         # Those that serve, those that come and those that leave exist together.
         self._board = Board(3 * options.workers + 1)
-        self._board.cover.write(Cover.of(options, self._url).as_json())
+        self._board.cover.write(Cover.of(options, url).as_json())
         self._nursery = Nursery(options, lines, listener, self._board, os.getpid())
         self._watch = Watch(self._receive, self._bury)
         self._crashes = Crashes()
@@ -82,6 +83,7 @@ class Supervisor:
         with self._watch.signals():
             self._start_generation()
             self._look()
+            self._teller.notifier.keep_alive(self._watch.after)
             if self._options.max_worker_bytes or self._options.max_worker_requests:
                 self._recycle()
             while self._code is None or self._workers:
@@ -92,12 +94,6 @@ class Supervisor:
     @property
     def _is_stopping(self) -> bool:
         return self._code is not None
-
-    @property
-    def _detail(self) -> int:
-        """At which level to log the steps of a start: of one worker, "ready" says it all."""
-        is_plain = self._options.workers == 1 and self._current is None
-        return logging.DEBUG if is_plain else logging.INFO
 
     # -- generations ---------------------------------------------------------------------------
 
@@ -122,7 +118,7 @@ class Supervisor:
         zygote.is_loaded = True
         zygote.locks = message["locks"]
         fields = {"models": message["inherited"], "seconds": message["seconds"]}
-        log_fields(self._detail, "models loaded once for all workers", fields)
+        self._teller.step("models loaded once for all workers", fields)
         self._fill()
 
     def _reload(self) -> None:
@@ -131,7 +127,7 @@ class Supervisor:
             self._wants_reload = True
             return
         self._wants_reload = False
-        log_fields(logging.INFO, "reloading", {"workers": self._options.workers})
+        self._teller.reloading()
         self._start_generation()
 
     def _take_over(self, models: int) -> None:
@@ -140,10 +136,9 @@ class Supervisor:
         assert self._current is not None
         self._held.clear()
         if old is None:
-            tell_ready(self._url, self._began, models, self._options.workers)
+            self._teller.ready(models)
             return
-        seconds = round(time.monotonic() - self._current.began, 2)
-        log_fields(logging.INFO, "the new generation serves", {"seconds": seconds})
+        self._teller.reloaded(time.monotonic() - self._current.began)
         self._watch.hang_up(old.channel)
         self._is_taking_over = True
         for worker in self._workers:
@@ -177,7 +172,7 @@ class Supervisor:
         if self._current is None:
             self._code = status if status > 0 else EXIT_START_FAILED
             return
-        log_fields(logging.ERROR, "reload failed, the former models serve on", {"status": status})
+        self._teller.reload_failed(status)
         if not self._current.is_alive:
             self._start_again()
 
@@ -258,7 +253,7 @@ class Supervisor:
             "pid": worker.pid,
             "seconds": round(worker.ready_at - worker.asked_at, 3),
         }
-        log_fields(self._detail, "worker ready", fields)
+        self._teller.step("worker ready", fields)
         for former in self._workers:
             if former.is_retiring and former.number == worker.number and not former.is_leaving:
                 self._let_leave(former)
@@ -356,11 +351,8 @@ class Supervisor:
         if self._is_stopping:
             return
         self._code = EXIT_STOPPED
-        fields: dict[str, object] = {"signal": number.name}
         is_serving = self._current is not None
-        what = "stopping" if is_serving else "stopped before it served"
-        is_told_by_it = self._workers and self._options.workers == 1
-        log_fields(logging.DEBUG if is_told_by_it else logging.INFO, what, fields)
+        self._teller.stopping(number.name, is_told_by_worker=bool(self._workers))
         if self._coming is not None:
             kill(self._coming.pid, signal.SIGTERM)  # it closes what it has loaded so far
         self._signal_workers(signal.SIGTERM)

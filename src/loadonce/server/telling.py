@@ -1,4 +1,4 @@
-"""What is told, and to whom: where the app is, that certificates cannot be read."""
+"""What is told of a server, to the log and to systemd."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import logging
 import ssl
 import sys
 import time
+from collections.abc import Mapping
 
 from loadonce.errors import ConfigurationError
+from loadonce.observe.events import log_fields
 
 from .options import ServeOptions
+from .systemd import Notifier
 
 logger = logging.getLogger("loadonce")
 
@@ -23,6 +26,62 @@ def tell_ready(url: str, began: float, models: int, workers: int = 1) -> None:
         line += f", {workers} workers"
         fields["workers"] = workers
     logger.info("%s", line, extra={"loadonce": fields})
+
+
+class Teller:
+    """Tells of one server of workers.
+
+    Args:
+        options: of the server.
+        url: where it serves.
+        began: when the program began, by `time.monotonic()`.
+        notifier: tells systemd.
+    """
+
+    def __init__(self, options: ServeOptions, url: str, began: float, notifier: Notifier) -> None:
+        self.notifier = notifier
+        self._workers = options.workers
+        self._url = url
+        self._began = began
+        self._has_served = False
+
+    def step(self, what: str, fields: Mapping[str, object]) -> None:
+        """A step of a start; of the first one of one worker, "ready" says it all."""
+        is_detail = self._workers == 1 and not self._has_served
+        log_fields(logging.DEBUG if is_detail else logging.INFO, what, fields)
+
+    def ready(self, models: int) -> None:
+        """The first generation serves."""
+        self._has_served = True
+        tell_ready(self._url, self._began, models, self._workers)
+        self._notify_ready(f"serving {self._url}")
+
+    def reloading(self) -> None:
+        """Another generation loads."""
+        log_fields(logging.INFO, "reloading", {"workers": self._workers})
+        now = time.monotonic_ns() // 1000
+        self.notifier.send(RELOADING=1, MONOTONIC_USEC=now, STATUS="reloading")
+
+    def reloaded(self, seconds: float) -> None:
+        """It serves."""
+        log_fields(logging.INFO, "the new generation serves", {"seconds": round(seconds, 2)})
+        self._notify_ready(f"serving {self._url}, reloaded")
+
+    def reload_failed(self, status: int) -> None:
+        """It does not."""
+        what = "reload failed, the former models serve on"
+        log_fields(logging.ERROR, what, {"status": status})
+        self._notify_ready(what)
+
+    def stopping(self, signal_name: str, *, is_told_by_worker: bool) -> None:
+        """Asked to stop."""
+        what = "stopping" if self._has_served else "stopped before it served"
+        level = logging.DEBUG if is_told_by_worker and self._workers == 1 else logging.INFO
+        log_fields(level, what, {"signal": signal_name})
+        self.notifier.send(STOPPING=1, STATUS=what)
+
+    def _notify_ready(self, status: str) -> None:
+        self.notifier.send(READY=1, STATUS=status)
 
 
 def has_terminal() -> bool:
