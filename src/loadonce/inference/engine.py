@@ -311,9 +311,7 @@ class Engine:
             prices: Sequence[float] = [cost(item) for item in items]
         else:
             prices = _ONE if count == 1 else [1.0] * count
-        call = Call(
-            loop.create_future(), loop.time(), items, prices, returns_exceptions=returns_exceptions
-        )
+        call = Call(loop.create_future(), loop.time(), items, prices, returns_exceptions)
         self._calls[call] = None
         if self.timeout is not None and self._deadline_timer is None:
             self._deadline_timer = loop.call_later(self.timeout, self._expire, self.timeout)

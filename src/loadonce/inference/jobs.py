@@ -33,7 +33,6 @@ class Call:
         enqueued: float,
         items: Sequence[Any],
         prices: Sequence[float],
-        *,
         returns_exceptions: bool,
     ) -> None:
         self.future = future
@@ -43,7 +42,7 @@ class Call:
         self.jobs: list[Job] = []
         self.returns_exceptions = returns_exceptions
         self._left = len(items)
-        self._results: list[Any] = [None] * self._left
+        self._results: list[Any] | None = None
 
     def settle(self, start: int, outcomes: Sequence[Any]) -> None:
         """Some of its items have their results; an exception is that item's error."""
@@ -54,6 +53,11 @@ class Call:
                 if isinstance(outcome, Exception):
                     self.future.set_exception(outcome)
                     return
+        if len(outcomes) == len(self.items):  # nearly always
+            self.future.set_result(list(outcomes))
+            return
+        if self._results is None:
+            self._results = [None] * len(self.items)
         self._results[start : start + len(outcomes)] = outcomes
         self._left -= len(outcomes)
         if not self._left:
