@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -50,6 +51,7 @@ def converted(
     width: int = len(NAMES),
     outputs: tuple[str, ...] = ("label", "probabilities"),
     label: str = "scores",
+    dtype: int = TensorProto.DOUBLE,
     **changes: object,
 ) -> bytes:
     """The sigmoid of the features' sum, as probability, or the sum itself as `value`.
@@ -64,7 +66,8 @@ def converted(
         helper.make_node("Concat", ["value", "other"], ["turned"], axis=1),
         helper.make_node("ArgMax", ["sides"], ["place"], axis=1, keepdims=0),
         helper.make_node("Identity", [told], ["label"]),
-        helper.make_node("Sigmoid", ["sides"], ["probabilities"]),
+        helper.make_node("Sigmoid", ["sides"], ["shares"]),
+        helper.make_node("Cast", ["shares"], ["probabilities"], to=dtype),
     ]
     is_place = label == "places"
     shapes: dict[str, list[str | int]] = {
@@ -72,7 +75,10 @@ def converted(
         "value": ["n", 1],
         "probabilities": ["n", 2],
     }
-    kinds = {"label": TensorProto.INT64 if is_place else TensorProto.DOUBLE}
+    kinds = {
+        "label": TensorProto.INT64 if is_place else TensorProto.DOUBLE,
+        "probabilities": dtype,
+    }
     graph = helper.make_graph(
         nodes,
         "g",
@@ -213,6 +219,27 @@ def test_texts_become_their_codes_before_the_graph_sees_them(shelf: Any) -> None
         model.predict([[1, b"secret"]])
     assert str(caught.value) == "row 0: 'sex' must be a text, not a bytes"
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.DOUBLE, TensorProto.FLOAT])
+def test_answers_stay_when_others_are_asked_for(shelf: Any, dtype: int) -> None:
+    """One row goes into memory that the next one will use; a graph of float32 has none."""
+    shelf.put("m.predictor.onnx", converted(dtype=dtype))
+    model = shelf.load("m.predictor.onnx")
+    ways = ([[1, 2]], ((1, 2),), np.array([[1, 2]]), pa.table({"x1": [1], "x2": [2]}))
+    answers = [model.predict_proba(rows) for rows in ways]
+    labels = [model.predict(rows) for rows in ways]
+    model.predict_proba([[-5, 0]])
+    for found, label in zip(answers, labels, strict=True):
+        np.testing.assert_allclose(found, [[1 - probability(1, 2), probability(1, 2)]], rtol=1e-6)
+        assert found.dtype == np.float64
+        assert label.tolist() == [1]
+
+
+def test_infinite_values_are_answers(shelf: Any) -> None:
+    """Although their sum may be none: that of the two scores of a label, here."""
+    shelf.put("m.predictor.onnx", converted(outputs=("label",), parity={"refuses": {}}))
+    assert shelf.load("m.predictor.onnx").predict([[np.inf, 1]]).tolist() == [1]
 
 
 def test_many_threads_ask_at_once(shelf: Any) -> None:

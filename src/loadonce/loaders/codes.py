@@ -12,15 +12,11 @@ MISSING, UNKNOWN = -1.0, -2.0
 """The codes of a missing text, and of any text that the graph does not tell from others."""
 
 
-class MisfitError(Exception):
-    """This row cannot be read; the text goes on after "row 3: "."""
-
-
 class TextCodes(dict[object, float]):
     """The code of each known text of a feature: how many are known before it.
 
     A look-up knows all others, too: `codes[None]`, `codes["never seen"]`. It raises KeyError, or
-    what the value raises when it is hashed, for what is no text; `misfit` says why.
+    what the value raises when it is hashed, for what is no text; `of` and `of_all` say why.
 
     Args:
         name: the feature's.
@@ -45,26 +41,28 @@ class TextCodes(dict[object, float]):
             return MISSING
         raise KeyError
 
-    def misfit(self, value: object) -> MisfitError:
-        """The error for a value without a code."""
-        if isinstance(value, Enum):
-            value = value.value
-        if _is_missing(value):
-            return MisfitError(f"'{self._name}' must not be missing")
-        return MisfitError(f"'{self._name}' must be a text, not a {type(value).__name__}")
+    def of(self, value: object, row: int = 0) -> float:
+        """The code of this row's value. Raises InvalidRowsError."""
+        try:
+            return self[value]
+        except Exception:  # an object can refuse to be hashed in any way
+            raise InvalidRowsError(f"row {row}: '{self._name}' {_misfit(value)}") from None
 
     def of_all(self, values: Sequence[object]) -> list[float]:
         """One code for each row. Raises InvalidRowsError that names the first row without one."""
         try:
             return list(map(self.__getitem__, values))
-        except Exception:  # an object can refuse to be hashed in any way
-            return [self._of_row(row, value) for row, value in enumerate(values)]
-
-    def _of_row(self, row: int, value: object) -> float:
-        try:
-            return self[value]
         except Exception:  # as above
-            raise InvalidRowsError(f"row {row}: {self.misfit(value)}") from None
+            return [self.of(value, row) for row, value in enumerate(values)]
+
+
+def _misfit(value: object) -> str:
+    """Why the value has no code."""
+    if isinstance(value, Enum):
+        value = value.value
+    if _is_missing(value):
+        return "must not be missing"
+    return f"must be a text, not a {type(value).__name__}"
 
 
 def _is_missing(value: object) -> bool:

@@ -15,6 +15,8 @@ from loadonce.loaders.values import Array, FloatArray, doubles, refuse
 NUMERIC = frozenset("biuf")
 """The kinds of NumPy types that are numbers."""
 _OBJECTS = frozenset("OU")
+_LONG = 500
+"""From here on it pays to let pyarrow find the different texts."""
 
 
 def number_column(column: Any, name: str, refused: Refused) -> FloatArray:
@@ -32,13 +34,23 @@ def number_column(column: Any, name: str, refused: Refused) -> FloatArray:
 def text_column(column: Any, codes: TextCodes) -> FloatArray:
     """A feature's column (rows,) as its texts' codes. Raises InvalidRowsError.
 
-    Of categories, and of what pyarrow has, each different text is looked up once.
+    Of pandas' categories, and of many texts that pyarrow has, each different one is looked up once.
     """
+    dtype = getattr(column, "dtype", None)
+    if getattr(dtype, "storage", None) == "pyarrow" and len(column) >= _LONG:
+        return _of_arrow_texts(_as_arrow(column), codes)
     if _is_arrow(column):
         return _of_arrow_texts(column, codes)
-    if hasattr(column, "cat"):
+    if type(dtype).__name__ == "CategoricalDtype":
         return _of_categories(column.cat.categories.tolist(), np.asarray(column.cat.codes), codes)
     return np.array(codes.of_all(np.asarray(column).tolist()))
+
+
+def _as_arrow(column: Any) -> Any:
+    """What pandas holds its texts in."""
+    import pyarrow as pa
+
+    return pa.array(column)
 
 
 def _is_arrow(column: Any) -> bool:
@@ -60,9 +72,10 @@ def _of_arrow(column: Any) -> Array:
 def _of_arrow_texts(column: Any, codes: TextCodes) -> FloatArray:
     from pyarrow import types
 
-    if types.is_string(column.type) or types.is_large_string(column.type):
+    is_long = len(column) >= _LONG
+    if is_long and (types.is_string(column.type) or types.is_large_string(column.type)):
         column = column.dictionary_encode()
-    if not types.is_dictionary(column.type):
+    if not is_long or not types.is_dictionary(column.type):
         return np.array(codes.of_all(column.to_pylist()))
     if hasattr(column, "combine_chunks"):
         column = column.unify_dictionaries().combine_chunks()

@@ -28,6 +28,7 @@ def read(
     inter_op_threads: int = 1,
     providers: Sequence[str] = _CPU,
     log_severity: int = _ERRORS_ONLY,
+    arena: bool = True,
 ) -> ort.InferenceSession:
     """An `onnxruntime.InferenceSession`, with all graph optimisations.
 
@@ -40,6 +41,7 @@ def read(
         inter_op_threads: for independent operators.
         providers: execution providers, best first; all must be available in this installation.
         log_severity: 0 (everything) to 4 (fatal only), as onnxruntime counts.
+        arena: keep freed memory for later tensors. Small tensors come quicker without.
     """
     _keep_telemetry_off()
     import onnxruntime as ort
@@ -51,6 +53,7 @@ def read(
     options.inter_op_num_threads = inter_op_threads
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = log_severity
+    options.enable_cpu_mem_arena = arena
     external = _external_data(model, source.files)
     if external:
         options.add_external_initializers_from_files_in_memory(

@@ -5,14 +5,17 @@ Imported with the first converted model, since it imports NumPy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from loadonce.errors import InvalidRowsError
+from loadonce.loaders.lane import Lane
 from loadonce.loaders.rows import InputMatrix
 from loadonce.loaders.signature import INPUT, Signature
+from loadonce.loaders.values import FloatArray
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -26,16 +29,16 @@ def make_predictor(session: ort.InferenceSession) -> Predictor:
     found = [(each.name, each.type, each.shape[1:]) for each in session.get_inputs()]
     if found != [(INPUT, "tensor(double)", [len(signature.names)])]:
         raise ValueError("the graph's input is not a matrix of the features in its property")
-    outputs = [each.name for each in session.get_outputs()]
+    outputs = {each.name for each in session.get_outputs()}
     if signature.kind == "regressor":
         if _VALUE not in outputs:
             raise ValueError(f"a regressor's graph must have the output '{_VALUE}'")
-        return Predictor(session, signature)
+        return Predictor(session, signature, _VALUE)
     if _PROBABILITIES in outputs:
-        return ProbabilityPredictor(session, signature, has_label=_LABEL in outputs)
+        return ProbabilityPredictor(session, signature, _PROBABILITIES, _LABEL in outputs)
     if _LABEL not in outputs:
         raise ValueError(f"a classifier's graph must have '{_LABEL}' or '{_PROBABILITIES}'")
-    return LabelPredictor(session, signature)
+    return LabelPredictor(session, signature, _LABEL)
 
 
 def places(label: Any) -> Any:
@@ -60,11 +63,13 @@ class Predictor:
             the model takes rows by name.
     """
 
-    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
+    def __init__(self, session: ort.InferenceSession, signature: Signature, output: str) -> None:
         self._session = session
         self._signature = signature
+        self._output = output
         self._matrix = InputMatrix(signature)
         self._dtype = np.dtype(signature.value_dtype)
+        self._lane = _lane(session, output, len(signature.names))
         self.n_features_in_ = len(signature.names)
         if signature.is_named:
             self.feature_names_in_ = np.array(signature.names, dtype=object)
@@ -76,19 +81,27 @@ class Predictor:
             InvalidRowsError: (a ValueError) rows that do not fit the features, or that the original
                 could not answer either. Names rows and features, never a value.
         """
-        (values,) = self._run([_VALUE], X)
-        return values.astype(self._dtype, copy=False).reshape(-1)
+        return self._answer(X).astype(self._dtype).reshape(-1)
 
-    def _run(self, names: Sequence[str], rows: Any) -> Any:
+    def _answer(self, rows: Any) -> Any:
+        """What the graph says of the rows, without NaN; good until this thread's next call."""
+        lane = self._lane
+        row: Any
+        if lane is not None and isinstance(rows, list | tuple) and len(rows) == 1:
+            row = self._matrix.numbers(rows)
+        else:
+            matrix = self._matrix(rows)
+            if lane is None or len(matrix) > 1:
+                return self._run([self._output], matrix)[0]
+            row = matrix[0]
+        if math.isnan(lane.ask(row)):
+            _refuse_nan(lane.answer)
+        return lane.answer
+
+    def _run(self, names: Sequence[str], matrix: FloatArray) -> Any:
         """These outputs of the graph; the last one has no NaN."""
-        outputs = self._session.run(names, {INPUT: self._matrix(rows)})
-        answer: Any = outputs[-1]
-        if np.count_nonzero(answer != answer):  # NaN; four times as quick as isnan().any()
-            bad = np.flatnonzero(np.isnan(answer.reshape(len(answer), -1)).any(axis=1))
-            raise InvalidRowsError(
-                f"no answer for {len(bad)} of {len(answer)} rows, the first of them row {bad[0]}: "
-                "the model does not take the values that are missing there"
-            )
+        outputs = self._session.run(names, {INPUT: matrix})
+        _refuse_nan(outputs[-1])
         return outputs
 
     def __repr__(self) -> str:
@@ -102,31 +115,51 @@ class LabelPredictor(Predictor):
         classes_: the labels, (classes,), of the original's type.
     """
 
-    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
-        super().__init__(session, signature)
+    def __init__(self, session: ort.InferenceSession, signature: Signature, output: str) -> None:
+        super().__init__(session, signature, output)
         self.classes_ = np.array(signature.classes, dtype=signature.classes_dtype)
 
     def predict(self, X: Any, /) -> Any:
         """n rows -> n labels. Raises InvalidRowsError."""
-        return self.classes_[places(self._run([_LABEL], X)[0])]
+        return self.classes_[places(self._answer(X))]
 
 
 class ProbabilityPredictor(LabelPredictor):
     """A converted classifier with probabilities, which tell the label unless the graph does."""
 
     def __init__(
-        self, session: ort.InferenceSession, signature: Signature, has_label: bool
+        self, session: ort.InferenceSession, signature: Signature, output: str, has_label: bool
     ) -> None:
-        super().__init__(session, signature)
-        self._telling = [_LABEL, _PROBABILITIES] if has_label else [_PROBABILITIES]
+        super().__init__(session, signature, output)
+        self._has_label = has_label
 
     def predict(self, X: Any, /) -> Any:
         """n rows -> n labels. Raises InvalidRowsError."""
-        return self.classes_[places(self._run(self._telling, X)[0])]
+        if not self._has_label:
+            return self.classes_[self._answer(X).argmax(axis=1)]
+        return self.classes_[places(self._run([_LABEL, _PROBABILITIES], self._matrix(X))[0])]
 
     def predict_proba(self, X: Any, /) -> Any:
         """n rows -> probabilities (n, classes), in the order of `classes_`.
 
         Raises InvalidRowsError.
         """
-        return self._run([_PROBABILITIES], X)[0].astype(self._dtype, copy=False)
+        return self._answer(X).astype(self._dtype)
+
+
+def _lane(session: ort.InferenceSession, output: str, features: int) -> Lane | None:
+    """For the output, if it is doubles and as wide for every row."""
+    (shown,) = [each for each in session.get_outputs() if each.name == output]
+    if shown.type != "tensor(double)" or len(shown.shape) != 2 or type(shown.shape[1]) is not int:
+        return None
+    return Lane(session, output, features, shown.shape[1])
+
+
+def _refuse_nan(answer: Any) -> None:
+    """Raise InvalidRowsError for rows (rows, ...) with a NaN."""
+    if np.count_nonzero(answer != answer):  # four times as quick as isnan().any()
+        bad = np.flatnonzero(np.isnan(answer.reshape(len(answer), -1)).any(axis=1))
+        raise InvalidRowsError(
+            f"no answer for {len(bad)} of {len(answer)} rows, the first of them row {bad[0]}: "
+            "the model does not take the values that are missing there"
+        )

@@ -17,7 +17,7 @@ def read(source: Source) -> Predictor:
 
     Its session runs on the calling thread alone: calls run beside each other already.
     """
-    session = onnx.read(source)
+    session = onnx.read(source, arena=False)
     from loadonce.loaders.predicting import make_predictor
 
     return make_predictor(session)

@@ -12,12 +12,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from loadonce.loaders.codes import MisfitError
 from loadonce.loaders.signature import Signature
 
 Get: TypeAlias = Callable[[Any], Iterable[object]]
 
 WITHOUT_NAMES = "the model was trained without names; pass sequences or an array, in training order"
+
+
+class MisfitError(Exception):
+    """This row cannot be read; the text goes on after "row 3: "."""
 
 
 @dataclass(frozen=True, slots=True)
