@@ -77,10 +77,11 @@ def test_a_thousand_successors_count_on_in_the_same_space(models: Models) -> Non
             counted = journal.overview().counted()
             assert counted.requests[1] == before.requests.get(1, 0) + 2  # nothing ever falls
             sizes.add(len(board[0].page.read()))
+        [report] = journal.overview().reports
     assert counted.requests == {1: 2000}
     assert calls_of(counted) == 1000
     assert counted.models["journalled"].batch_sizes == {}
-    assert max(sizes) - min(sizes) < 20  # digits
+    assert max(sizes) - min(sizes) < 20 * len(report.models)  # digits; other tests have models too
 
 
 def test_models_that_are_too_many_are_told_once(

@@ -157,7 +157,7 @@ def serve(
             "--worker-timeout",
             min=1.0,
             help="Seconds without a sign of life from its event loop after which a worker is "
-            "killed and replaced.",
+            "killed and replaced; and for which a model may hang beyond its timeout.",
             rich_help_panel=_STOP,
         ),
     ] = 8.0,

@@ -48,7 +48,8 @@ class ServeOptions:
             replaced; 0 for no limit.
         max_worker_requests: after so many requests, and up to a tenth more, a worker is replaced; 0
             for never.
-        worker_timeout: seconds without a sign of life after which a worker is killed and replaced.
+        worker_timeout: seconds without a sign of life after which a worker is killed and replaced,
+            and for which a model may hang beyond its timeout before its worker is replaced.
     """
 
     target: str
