@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 
+from loadonce.lifecycle.dependency import USED
 from loadonce.lifecycle.model import Raw
 
 from .direct_exchange import Exchange
@@ -100,6 +101,7 @@ class DirectCall:
 
     async def _answer(self, exchange: Exchange, arguments: list[_Values]) -> None:
         held: list[Handle[Any]] = []
+        exchange.scope[USED] = held
         try:
             reply = await self._reply(exchange, arguments, held)
             await self._replies.send(exchange, reply)
@@ -109,6 +111,7 @@ class DirectCall:
     async def _answer_with_stacks(self, exchange: Exchange, arguments: list[_Values]) -> None:
         """For functions that get the request, in whose scope FastAPI keeps its exit stacks."""
         held: list[Handle[Any]] = []
+        exchange.scope[USED] = held
         try:
             async with AsyncExitStack() as request_stack:
                 exchange.scope["fastapi_inner_astack"] = request_stack

@@ -15,12 +15,15 @@ from fastapi.exceptions import ResponseValidationError
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
+from loadonce.lifecycle.dependency import USED
+
 from .direct import log_direct_routes
 from .failures import RequestFailedError, log_failure
 from .guarded_body import GuardedBody, doubts_about_url, guarded, refusal_of
 from .handlers import leaves_failures_to_us
 from .problems import Problem, internal_problem, problem_response
 from .validation import not_json
+from .versions import tell_versions
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,12 +43,21 @@ class Guard:
         app: what comes next.
         owner: the FastAPI app it guards.
         allow_non_finite: let NaN and the infinities into the app.
+        version_header: say which versions of models each answer comes from.
     """
 
-    def __init__(self, app: ASGIApp, *, owner: FastAPI, allow_non_finite: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        owner: FastAPI,
+        allow_non_finite: bool = False,
+        version_header: bool = True,
+    ) -> None:
         self._app = app
         self._owner = owner
         self._allow_non_finite = allow_non_finite
+        self._version_header = version_header
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,7 +69,7 @@ class Guard:
             body = guarded(scope, receive, self._allow_non_finite)
             if body is not None:
                 receive = body.receive
-        response = _Response(send)
+        response = _Response(send, scope if self._version_header else {})
         try:
             await self._app(scope, receive, response.send)
         except ClientDisconnect:
@@ -111,19 +123,28 @@ class Guard:
 
 
 class _Response:
-    """How far the response has come."""
+    """How far the response has come.
+
+    Args:
+        send: sends it on.
+        scope: where the handles are noted that it may tell about.
+    """
 
     is_started = False
     is_complete = False
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, scope: Scope) -> None:
         self._send = send
+        self._scope = scope
 
     def send(self, message: Message) -> Awaitable[None]:
         """No coroutine of its own: every answer passes here twice."""
         kind = message["type"]
         if kind == "http.response.start":
             self.is_started = True
+            # Taken out: of a mounted app's guard and the one around it, one tells.
+            if used := self._scope.pop(USED, None):
+                tell_versions(message, used)
         elif kind in _BODY and not message.get("more_body", False):
             self.is_complete = True
         return self._send(message)

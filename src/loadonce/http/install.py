@@ -23,6 +23,7 @@ def install(
     probes: bool = True,
     metrics: bool = False,
     allow_non_finite: bool = False,
+    version_header: bool = True,
 ) -> None:
     """Give `app` problem details, probes and the request guard; call it where the app is made.
 
@@ -41,6 +42,7 @@ def install(
         probes: add the route of the three probes.
         metrics: add `/metrics` for Prometheus, on the same port as everything else.
         allow_non_finite: let NaN and the infinities in request bodies pass.
+        version_header: answers of routes that use models have an `X-Model-Version` header.
 
     Raises:
         ConfigurationError: called twice for one app, or too late.
@@ -56,9 +58,13 @@ def install(
         )
     setattr(app.state, _INSTALLED, registries)
     add_handlers(app)
-    describe_problems(app)
+    describe_problems(app, version_header=version_header)
     # Innermost, so that answers to failures still pass the app's own middleware (CORS, ids, ...).
-    app.user_middleware.append(Middleware(Guard, owner=app, allow_non_finite=allow_non_finite))
+    app.user_middleware.append(
+        Middleware(
+            Guard, owner=app, allow_non_finite=allow_non_finite, version_header=version_header
+        )
+    )
     if probes:
         app.router.routes.insert(0, probe_route(registries))
     if metrics:

@@ -1,4 +1,5 @@
-"""The OpenAPI document says what errors look like: problem documents, not FastAPI's own shape."""
+"""The OpenAPI document says what errors look like: problem documents, not FastAPI's own shape; and
+which answers tell the versions of models."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from .problems import MEDIA_TYPE, UNPROCESSABLE
+from .versions import describe_versions
 
 _NAME = "ProblemDetails"
 _REPLACED = ("HTTPValidationError", "ValidationError")
@@ -49,8 +51,9 @@ _SCHEMA: dict[str, Any] = {
 }
 
 
-def describe_problems(app: FastAPI) -> None:
-    """Have `app.openapi()` describe 422 and every undeclared status as problem documents.
+def describe_problems(app: FastAPI, *, version_header: bool = True) -> None:
+    """Have `app.openapi()` describe 422 and every undeclared status as problem documents, and the
+    header of routes that use models.
 
     What the app declares itself is kept.
     """
@@ -62,6 +65,8 @@ def describe_problems(app: FastAPI) -> None:
         if _NAME not in known:
             known[_NAME] = _SCHEMA
             _rewrite(schema)
+            if version_header:
+                describe_versions(app, schema)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation has it

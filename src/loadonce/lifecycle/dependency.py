@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from loadonce.errors import ConfigurationError
 
 EXIT_STACK = "fastapi_inner_astack"  # the key in the connection's scope
+USED = "loadonce.used"  # the key of the handles that were given out for it
 
 
 class Connection(Protocol):

@@ -11,7 +11,7 @@ from loadonce.errors import ConfigurationError
 from loadonce.observe.statistics import StatisticsSnapshot
 
 from .declaration import ArtifactOrigin, Declaration
-from .dependency import Connection, ConnectionSignature, at_exit_of
+from .dependency import USED, Connection, ConnectionSignature, at_exit_of
 from .handle import Handle, run_on_loop
 from .slot import Slot
 from .version import State
@@ -84,6 +84,7 @@ class Model(Generic[T]):
         at_exit = at_exit_of(connection)
         handle = await self._lease()
         at_exit(handle.release)
+        connection.scope.setdefault(USED, []).append(handle)
         return handle
 
     @property

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from loadonce.artifacts import Golden
 from loadonce.errors import LoadOnceError, NotReadyError
 
 T = TypeVar("T")
+
+_PLAIN = "/+:@!#$&'*^`|"  # in a label, besides what is plain everywhere
 
 
 class State(StrEnum):
@@ -47,6 +50,7 @@ class Version(Generic[T]):
         label: the version that clients see: declared in the lock file, else the first 12 hex
             digits of the digest; "" for resources.
         sha256: the digest of the verified bytes; "" for resources.
+        tag: model and label in one text of visible ASCII; empty until published, and for resources.
         leases: how many requests hold this version now.
         error: why it failed, if it did.
         is_inherited: it was loaded before this process was forked.
@@ -57,6 +61,7 @@ class Version(Generic[T]):
         self.number = number
         self.label = label
         self.sha256 = sha256
+        self.tag = b""
         self.leases = 0
         self.error: LoadOnceError | None = None
         self.is_inherited = False
@@ -106,6 +111,9 @@ class Version(Generic[T]):
     def publish(self, value: T) -> None:
         """Become READY with `value`."""
         self._box.append(value)
+        self.tag = (
+            f"{quote(self.model)}={quote(self.label, _PLAIN)}".encode() if self.label else b""
+        )
         self.move(State.READY)
 
     def fail(self, error: LoadOnceError) -> None:
