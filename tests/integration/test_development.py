@@ -63,6 +63,31 @@ def test_code_that_changes_is_served_and_every_child_closes_what_it_opened(
     assert (tmp_path / "notes.txt").read_text() == "closed\nclosed\n"
 
 
+@pytest.mark.parametrize("has_watchfiles", [True, False])
+def test_one_change_restarts_once(
+    write: Write, launch: Launch, tmp_path: Path, has_watchfiles: bool
+) -> None:
+    """With watchfiles or without it, when uvicorn compares times of change itself."""
+    write(APP, a=b"hello")
+    paths = [os.environ.get("PYTHONPATH", "")]
+    if not has_watchfiles:
+        absent = tmp_path.with_name(f"{tmp_path.name}-absent")
+        absent.mkdir()
+        (absent / "watchfiles.py").write_text("raise ImportError")
+        paths.insert(0, str(absent))
+    command = ("loadonce", "dev", "main:app", "--port", "0")
+    process = launch(*command, PYTHONPATH=os.pathsep.join(filter(None, paths)))
+    url = process.url
+    _eventually(f"{url}/a", "hello!")
+    time.sleep(0.5)  # until the watcher watches
+    source = (tmp_path / "main.py").read_text()
+    for number, end in enumerate(("?", "."), start=1):
+        (tmp_path / "main.py").write_text(source.replace('"!"', f'"{end}"'))
+        _eventually(f"{url}/a", f"hello{end}")
+        time.sleep(1.5)  # six more looks at the files
+        assert process.output.count("Reloading...") == number
+
+
 def test_an_error_in_the_code_waits_for_its_repair(
     write: Write, dev: Launch, tmp_path: Path
 ) -> None:

@@ -120,6 +120,8 @@ class CodeReload(ChangeReload):
 
     def restart(self) -> None:
         """Another process, of the code as it is now."""
+        # uvicorn's watcher without watchfiles: it would see the same change at each look.
+        getattr(self, "mtimes", {}).clear()
         self.held.terminate()
         self.held.join(_LOADING)
         self.held.start()
