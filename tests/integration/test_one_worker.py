@@ -114,3 +114,47 @@ def test_a_function_that_hangs_while_a_load_is_given_up_cannot_hold_the_exit(
     assert process.stop(seconds=10) == 1
     assert "not stopped within 1.8 s, ending at once" in process.output
     assert not is_alive(zygote)
+
+
+@pytest.mark.parametrize(
+    ("started", "reason"),
+    [
+        (
+            "threading.Thread(target=time.sleep, args=(60,), name='tick', daemon=True).start()",
+            "tick",
+        ),
+        ("sys.modules['polars'] = threading", "polars is imported"),
+    ],
+)
+def test_an_app_that_cannot_be_forked_is_served_by_one_process(
+    write: Write, serve: Launch, started: str, reason: str
+) -> None:
+    told = "@app.get('/threads')\nasync def threads() -> list[str]:\n"
+    told += "    return [thread.name for thread in threading.enumerate()]\n"
+    write(f"{APP}\n{started}\n{told}", a=b"a", b=b"b")
+    process = serve()
+    assert process.get("/pid").json() == process.popen.pid
+    assert process.get("/a").json() == "a"
+    assert ("tick" in process.get("/threads").json()) is (reason == "tick")
+    assert reason in process.output
+    assert children_of(process.popen.pid) == set()
+    assert process.output.count("ready on") == 1
+    assert process.stop() == 0
+    assert process.output.count('"draining"') == 1
+
+
+def test_several_workers_are_forked_all_the_same(write: Write, serve: Launch) -> None:
+    """The control: what was asked for is done, and what will be missed is named."""
+    write(APP + "\nsys.modules['polars'] = threading\n", a=b"a", b=b"b")
+    process = serve("--workers", "2")
+    assert process.get("/a").json() == "a"
+    assert "polars is imported: its own threads do not survive a fork" in process.output
+    assert len(children_of(process.popen.pid)) == 3
+    assert process.stop() == 0
+
+
+def test_a_thread_that_ends_at_once_is_no_reason(write: Write, serve: Launch) -> None:
+    write(APP + "\nthreading.Thread(target=time.sleep, args=(0.01,)).start()\n", a=b"a", b=b"b")
+    process = serve()
+    assert process.get("/pid").json() != process.popen.pid
+    assert process.stop() == 0

@@ -18,6 +18,7 @@ from loadonce.server.logs import StartLines
 from loadonce.server.offspring import WorkerProcess, ZygoteProcess
 from loadonce.server.options import ServeOptions
 from loadonce.server.supervisor import Supervisor
+from loadonce.server.systemd import Notifier
 
 
 class _Terminal(io.StringIO):
@@ -30,7 +31,7 @@ def supervisor() -> Iterator[Supervisor]:
     lines = StartLines(logging.NullHandler(), has_bars=False)
     options = ServeOptions(target="main:app", workers=2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        made = Supervisor(options, lines, listener, time.monotonic())
+        made = Supervisor(options, lines, listener, time.monotonic(), Notifier(""))
         with made._watch.signals():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             yield made

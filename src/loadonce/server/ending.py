@@ -22,6 +22,7 @@ from .signals import Stopping, StopRequestedError
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
 EXIT_START_FAILED = 3  # as uvicorn has it
+EXIT_CANNOT_FORK = 71  # of a zygote, to its supervisor
 
 _LAST_FUNCTIONS = 5.0  # seconds for what is registered with atexit
 

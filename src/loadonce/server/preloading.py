@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("loadonce")
 
 _LAST_THREADS = 2.0  # seconds for the threads that loaded to end
+_SHORT = 0.1  # and for one that the app has started
+
+
+class CannotForkError(Exception):
+    """What the app has started while it was imported would not exist in a forked process."""
 
 
 class Preloading:
@@ -63,6 +68,7 @@ class Preloading:
         """Import the app and load its models; calls none of them.
 
         Raises:
+            CannotForkError: one worker alone is better off without a fork.
             StopRequestedError: a signal asked for the end; what was loaded is closed again.
             Exception: the app cannot be imported, or a required model failed.
         """
@@ -70,7 +76,10 @@ class Preloading:
         self.environment.set()
         os.environ["LOADONCE_WORKERS"] = str(options.workers)
         gc.disable()
+        before = set(threading.enumerate())
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
+        if options.workers == 1 and (reason := _why_not_forked(before)):
+            raise CannotForkError(reason)
         gc.freeze()  # next to nothing of what was imported is garbage, and it takes long to walk
         self.locks = stamps(lock_files(known_registries()))  # before they are read
         asyncio.run(self._preload(app))
@@ -129,6 +138,19 @@ def _tell_what_each_loads() -> None:
         log_fields(logging.INFO, "each worker loads its own", fields)
 
 
+def _why_not_forked(before: set[threading.Thread]) -> str:
+    """What a fork would break of an app that works in one process; "" for nothing known."""
+    for thread in set(threading.enumerate()) - before:
+        thread.join(_SHORT)
+        if thread.is_alive():
+            return f"the thread {thread.name} was started while the app was imported"
+    return "polars is imported, whose threads do not survive a fork" if _has_polars() else ""
+
+
+def _has_polars() -> bool:
+    return "polars" in sys.modules
+
+
 def _wait_for_threads() -> None:
     """A fork takes one thread along; say which others there are, for whom that is a surprise."""
     deadline = time.monotonic() + _LAST_THREADS
@@ -138,5 +160,5 @@ def _wait_for_threads() -> None:
     for name in [thread.name for thread in others if thread.is_alive()]:
         log_fields(logging.WARNING, "workers will not have this thread", {"thread": name})
         logger.warning("start it in the app's lifespan, which runs in each worker")
-    if "polars" in sys.modules:  # pragma: no cover - no dependency of the tests
+    if _has_polars():
         logger.warning("polars is imported: its own threads do not survive a fork, calls may hang")

@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import gc
 import os
+import signal
 import socket
 import sys
 import time
@@ -15,13 +16,14 @@ from contextlib import ExitStack
 from loadonce.loaders.collection import paused
 
 from .cover import Cover
-from .ending import guarded, tell_failure
+from .ending import EXIT_CANNOT_FORK, guarded, tell_failure
 from .importing import import_app
 from .journal import Journal
 from .listening import listening, url_of
 from .logs import StartLines, configure_logging
 from .options import ServeOptions
 from .process import AppProcess, config_of, loaded_models
+from .signals import STOP_SIGNALS
 from .systemd import Notifier
 from .telling import check_certificates, tell_ready
 
@@ -69,9 +71,40 @@ def serve(
         faulthandler.enable(2)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_COLLECT_AFTER, 20, 50)
-    if listener is None and options.has_supervisor:
-        return _supervise(options, lines, began)
     notifier = Notifier.taken(os.environ)
+    if listener is None and options.has_supervisor:
+        return _supervise(options, lines, began, notifier)
+    return _serve_alone(options, lines, began, notifier, listener, on_import)
+
+
+def _supervise(options: ServeOptions, lines: StartLines, began: float, notifier: Notifier) -> int:
+    with paused():
+        from .supervisor import Supervisor
+
+    try:
+        with listening(options) as listener:
+            check_certificates(options)
+            code = Supervisor(options, lines, listener, began, notifier).run()
+            if code != EXIT_CANNOT_FORK:
+                return code
+            for number in STOP_SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            gc.collect()  # the supervisor, whose board others would take for this server's
+            return _serve_alone(options, lines, began, notifier, listener, is_last=True)
+    except Exception as error:
+        return tell_failure(error, options)
+
+
+def _serve_alone(
+    options: ServeOptions,
+    lines: StartLines,
+    began: float,
+    notifier: Notifier,
+    listener: socket.socket | None = None,
+    on_import: Callable[[], None] | None = None,
+    *,
+    is_last: bool = False,
+) -> int:
     with ExitStack() as starting:
         starting.enter_context(paused())
 
@@ -83,21 +116,11 @@ def serve(
             notifier.keep_alive(asyncio.get_running_loop().call_later)
 
         process = AppProcess(options, ready)
-        return guarded(
-            options, process.stopping, lambda: _open_and_run(options, process, listener, on_import)
-        )
 
+        def run() -> int:
+            return _open_and_run(options, process, listener, on_import, is_last=is_last)
 
-def _supervise(options: ServeOptions, lines: StartLines, began: float) -> int:
-    with paused():
-        from .supervisor import Supervisor
-
-    try:
-        with listening(options) as listener:
-            check_certificates(options)
-            return Supervisor(options, lines, listener, began).run()
-    except Exception as error:
-        return tell_failure(error, options)
+        return guarded(options, process.stopping, run)
 
 
 def _open_and_run(
@@ -105,10 +128,12 @@ def _open_and_run(
     process: AppProcess,
     listener: socket.socket | None,
     on_import: Callable[[], None] | None,
+    *,
+    is_last: bool,
 ) -> int:
-    is_last = listener is None
     with ExitStack() as stack:
         if listener is None:
+            is_last = True
             listener = stack.enter_context(listening(options))
         check_certificates(options)
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)

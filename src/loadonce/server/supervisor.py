@@ -52,14 +52,20 @@ class Supervisor:
         lines: hold back the log lines of single models until the start is over.
         listener: the socket all workers accept from.
         began: when the program began, by `time.monotonic()`.
+        notifier: tells systemd.
     """
 
     def __init__(
-        self, options: ServeOptions, lines: StartLines, listener: socket.socket, began: float
+        self,
+        options: ServeOptions,
+        lines: StartLines,
+        listener: socket.socket,
+        began: float,
+        notifier: Notifier,
     ) -> None:
         self._options = options
         url = url_of(listener, options.scheme)
-        self._teller = Teller(options, url, began, Notifier.taken(os.environ))
+        self._teller = Teller(options, url, began, notifier)
         # Those that serve, those that come and those that leave exist together.
         self._board = Board(3 * options.workers + 1)
         self._board.cover.write(Cover.of(options, url).as_json())

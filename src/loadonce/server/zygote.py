@@ -15,17 +15,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from loadonce.observe.events import log_fields
 from loadonce.observe.memory import let_go_of_files
 
 from .board import Board
 from .channel import Channel, Message
 from .deadline import Deadline
-from .ending import EXIT_STOPPED, end_process, tell_failure
+from .ending import EXIT_CANNOT_FORK, EXIT_STOPPED, end_process, tell_failure
 from .journal import known_registries
 from .linux import die_with
 from .logs import StartLines, format_line
 from .options import ServeOptions
-from .preloading import Preloading
+from .preloading import CannotForkError, Preloading
 from .signals import STOP_SIGNALS, Stopping, StopRequestedError
 from .worker import Birth, run_worker
 
@@ -97,6 +98,10 @@ class _Zygote:
             self._load()
         except StopRequestedError:
             return EXIT_STOPPED
+        except CannotForkError as error:
+            fields: dict[str, object] = {"reason": str(error)}
+            log_fields(logging.INFO, "one process does everything, it cannot be forked", fields)
+            return EXIT_CANNOT_FORK
         except Exception as error:
             return tell_failure(error, self._nursery.options)
         while (message := self._channel.receive()) is not None:
