@@ -30,7 +30,8 @@ LoadOnceError
 │       └── QueueFullError             too many calls are waiting
 ├── DeadlineExceededError     a call took longer than its timeout
 ├── BatchResultError          a batch function returned the wrong number of results
-└── InvalidRowsError          rows do not fit the features of a converted model
+├── InvalidRowsError          rows do not fit the features of a converted model
+└── CallFailedError           a call in a model's own process raised an error of another package
 """
 
 from __future__ import annotations
@@ -281,6 +282,27 @@ class BatchResultError(LoadOnceError):
 
 class InvalidRowsError(LoadOnceError, ValueError):
     """Rows do not fit a converted model: the message names rows and features, never a value."""
+
+
+class CallFailedError(LoadOnceError):
+    """A call in a model's own process raised an error of a class that does not cross to this one.
+
+    Args:
+        model: the model's name.
+        kind: the error's class, "module.name".
+        where: the file and line that raised it; "" if unknown.
+        text: what it said, which may quote what was submitted: the message leaves it out.
+    """
+
+    def __init__(self, model: str, kind: str, where: str, text: str) -> None:
+        self.model = model
+        self.kind = kind
+        self.where = where
+        self.text = text
+        super().__init__(
+            f"model '{model}': the call raised {kind} in the model's own process"
+            + (f" ({where})" if where else "")
+        )
 
 
 class StartupError(LoadOnceError):

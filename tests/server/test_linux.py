@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -48,30 +46,6 @@ def test_where_there_are_no_filters_nothing_happens() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.close()
     assert linux.refuse_new_connections(listener) is False
-
-
-def test_a_process_ends_with_its_parent() -> None:
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        linux.die_with(os.getppid())
-        os.write(write, b"x")
-        os._exit(0)
-    assert os.read(read, 1) == b"x"
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    child = os.fork()
-    if child == 0:
-        linux.die_with(os.getppid() + 1)  # has ended already
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.close(read)
-    os.close(write)
-
-
-def test_what_the_kernel_refuses_is_an_error() -> None:
-    with pytest.raises(OSError, match="Invalid argument"):
-        linux._prctl(1, 12345)
 
 
 def test_workers_are_for_linux(monkeypatch: pytest.MonkeyPatch) -> None:

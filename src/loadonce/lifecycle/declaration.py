@@ -14,6 +14,7 @@ from loadonce.loaders import Fork
 
 Root = str | os.PathLike[str] | Callable[[], str | os.PathLike[str]]
 When = Literal["startup", "background", "first_use"]
+Place = Placement | Literal["process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Declaration:
     warmup: Callable[[Any], object] | None = None
     golden: Golden | Callable[[Any], bool] | None = None
     close: Callable[[Any], object] | None = None
-    placement: Placement = "auto"
+    placement: Place = "auto"
     threads: int = 1
     thread_safe: bool = True
     max_batch_size: int = 64
@@ -87,12 +88,19 @@ class Declaration:
             )
         if self.when not in ("startup", "background", "first_use"):
             raise ConfigurationError('when= is one of "startup", "background", "first_use"')
-        if self.placement not in ("auto", "inline", "thread"):
-            raise ConfigurationError('placement= is one of "auto", "inline", "thread"')
+        if self.placement not in ("auto", "inline", "thread", "process"):
+            raise ConfigurationError('placement= is one of "auto", "inline", "thread", "process"')
+        if self.placement == "process" and isinstance(self.origin, ResourceOrigin):
+            raise ConfigurationError(
+                'placement="process" is for artifacts: a resource belongs to the process that uses '
+                "it; open what a model needs in its loader"
+            )
         if self.fork not in ("inherit", "after", None):
             raise ConfigurationError('fork= is "inherit" or "after"; None asks the loader')
 
     @property
     def place(self) -> Placement:
-        """Where calls run; what is not thread-safe does not wander between threads."""
-        return "thread" if self.placement == "auto" and not self.thread_safe else self.placement
+        """Where calls run in the process that has the object; what is not thread-safe does not
+        wander between threads."""
+        placement = "auto" if self.placement == "process" else self.placement
+        return "thread" if placement == "auto" and not self.thread_safe else placement

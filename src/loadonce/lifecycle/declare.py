@@ -13,7 +13,7 @@ from loadonce.errors import ConfigurationError
 from loadonce.inference import Placement
 from loadonce.loaders import Fork
 
-from .declaration import ArtifactOrigin, Declaration, ResourceOrigin, Root, When
+from .declaration import ArtifactOrigin, Declaration, Place, ResourceOrigin, Root, When
 from .model import Model
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def artifact(
     warmup: Callable[[T], object] | None = None,
     golden: Golden | Callable[[T], bool] | None = None,
     close: Callable[[T], object] | None = None,
-    placement: Placement = "auto",
+    placement: Place = "auto",
     threads: int = 1,
     thread_safe: bool = True,
     max_batch_size: int = 64,
@@ -84,7 +84,8 @@ def artifact(
         close: called with the object after its last lease, before it is let go. A load that was
             given up (timed out, cancelled) cannot be stopped: what it yet returns is dropped.
         placement: where calls run: "thread"; "inline", on the event loop; or "auto", on the loop
-            what was measured to take microseconds, in a thread everything else.
+            what was measured to take microseconds, in a thread everything else. "process": in a
+            process that has the only copy, for all workers of the server.
         threads: how many calls may run at the same time.
         thread_safe: false for objects that must never be called by two threads together; "auto"
             leaves their calls in the thread.

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overl
 from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
 from loadonce.inference.engine import LATER, BatchFunction
 from loadonce.inference.streaming import stream
+from loadonce.owner.client import Elsewhere
 
 from .slot import Slot
 from .version import Version
@@ -59,8 +60,9 @@ class Handle(Generic[T]):
 
         Raises:
             NotReadyError: the lease is over and the version has been unloaded.
+            ConfigurationError: a process of its own has the object (`placement="process"`).
         """
-        return self._version.value
+        return self._here("its object cannot be had here: use `run` or `batch`")
 
     @overload
     async def run(
@@ -91,7 +93,7 @@ class Handle(Generic[T]):
         engine = self._slot.engine or self._slot.running_engine()
         result: Any = engine.run_now(function, value, args, kwargs)
         if result is LATER:
-            if engine.profile(function).is_async:
+            if not isinstance(value, Elsewhere) and engine.profile(function).is_async:
                 call: Any = function(value, *args, **kwargs)
                 return await self._run_coroutine(call)
             result = await engine.run(function, value, *args, **kwargs)
@@ -182,9 +184,10 @@ class Handle(Generic[T]):
         Raises:
             DeadlineExceededError: no next part within the declared `timeout`, or no turn.
             QueueFullError, NotReadyError: as for `run`.
+            ConfigurationError: a process of its own has the object (`placement="process"`).
         """
         version = self._version
-        value = version.value
+        value = self._here("its results cannot be streamed: use `run`")
         version.lease()
         parts = stream(self._slot.running_engine(), function, value, *args, **kwargs)
         try:
@@ -227,6 +230,15 @@ class Handle(Generic[T]):
         if self._is_held:
             self._is_held = False
             self._version.release()
+
+    def _here(self, refusal: str) -> T:
+        value = self._version.value
+        if isinstance(value, Elsewhere):
+            raise ConfigurationError(
+                f"model '{self.name}' lives in a process of its own (placement=\"process\"), so "
+                f"{refusal}"
+            )
+        return value
 
     async def _run_coroutine(self, coroutine: Awaitable[R]) -> R:
         seconds = self._slot.declaration.timeout

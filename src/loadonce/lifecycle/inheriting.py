@@ -14,6 +14,9 @@ from .building import artifact_of
 from .loading import LoadPlan
 from .manager import Manager
 from .slot import Slot
+from .version import State
+
+OWNED = 'placement="process"'
 
 
 async def preload(
@@ -28,14 +31,20 @@ async def preload(
     Raises:
         StartupError: a required model failed.
     """
-    wanted = [slot for slot in slots if not why_not_inherited(slot)]
+    inherited = [slot for slot in slots if not why_not_inherited(slot)]
+    owned = [slot for slot in slots if slot.door is not None and slot.declaration.when == "startup"]
+    wanted = [slot for slot in slots if slot in inherited or slot in owned]
     unfrozen = settings.model_copy(update={"freeze": False})
     manager = Manager(wanted, root, unfrozen, events, is_before_fork=True)
     await manager.start()
     for slot in wanted:
-        if slot.current is not None:
-            slot.current.is_inherited = True
-        slot.inherited, slot.current = slot.current, None
+        loaded, slot.current = slot.current, None
+        if loaded is not None and slot in owned:  # its process stays; each worker connects to it
+            loaded.move(State.DRAINING)
+            await loaded.close()
+        elif loaded is not None:
+            loaded.is_inherited = True
+            slot.inherited = loaded
         await slot.end()
 
 
@@ -44,6 +53,8 @@ def why_not_inherited(slot: Slot[Any]) -> str:
     declaration = slot.declaration
     if slot.is_resource:
         return "a resource"
+    if slot.is_owned:
+        return OWNED
     if slot.is_overridden:
         return "overridden"
     if declaration.when != "startup":

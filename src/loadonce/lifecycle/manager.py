@@ -22,9 +22,10 @@ from loadonce.settings import Settings
 
 from .building import Builder, Lanes
 from .freezing import Freezer
+from .owning import connect
 from .policy import back_off
 from .retiring import unload
-from .slot import Slot
+from .slot import Slot, dependents
 from .verifying import Verifier
 from .version import State, Version
 
@@ -57,7 +58,7 @@ class Manager:
         self.loop = asyncio.get_running_loop()
         self.is_stopping = False
         self._slots = tuple(slots)
-        callers = sum(slot.declaration.threads for slot in slots if not slot.is_resource)
+        callers = sum(slot.declaration.threads for slot in slots if slot.is_read_here)
         self.native_threads = thread_share(usable_cores(), settings.workers, callers)
         self._reloading = asyncio.Lock()
         self._settings = settings
@@ -104,7 +105,7 @@ class Manager:
             for slot in self._slots
             if slot.declaration.when == "startup" and not slot.is_overridden
         ]
-        artifacts = [slot for slot in wanted if not slot.is_resource and slot.inherited is None]
+        artifacts = [slot for slot in wanted if slot.is_read_here and slot.inherited is None]
         sources = await self._verifier.verify_all(artifacts)
         failed = [slot for slot in wanted if slot.error is not None]
         try:
@@ -197,6 +198,9 @@ class Manager:
         if version.is_inherited:
             await self._builder.adopt(slot, version)
             return
+        if slot.is_owned:
+            await connect(slot, version)
+            return
         if slot.is_resource:
             values = [await self._need(need, newer or {}) for need in slot.needs]
             await self._builder.open(slot, version, tuple(values))
@@ -221,6 +225,7 @@ class Manager:
     def _publish(self, slot: Slot[Any], version: Version[Any]) -> None:
         slot.current = version
         slot.failures = 0
+        slot.is_lost = False
         slot.retry_at = None
         self._opened.append((slot, version))
         if version.ended is not None:
@@ -247,17 +252,20 @@ class Manager:
         version.fail(error)
         slot.failures += 1
         self._announce(slot, what, str(error))
-        if slot.declaration.when != "startup":
+        if slot.declaration.when != "startup" or slot.is_lost:
             self._plan_retry(slot)
 
     def _lose(self, slot: Slot[Any], version: Version[Any]) -> None:
-        """A resource ended although nobody closed it: it serves no longer, and is opened anew."""
+        """A resource, or a model's process, ended although nobody closed it: another is opened."""
         if version.state is not State.READY:
             return
-        error = LoaderFailedError(slot.name, "the resource ended by itself while it was in use")
+        slot.is_lost = True
+        what = "model's process" if slot.is_owned else "resource"
+        error = LoaderFailedError(slot.name, f"the {what} ended by itself while it was in use")
         self._withdraw(slot, version, error)
         version.take()
-        self._plan_retry(slot, is_certain=True)
+        if slot.is_owned:  # whoever starts it knows when
+            self._retry(slot)
 
     def withdraw(self, slot: Slot[Any]) -> None:
         """Stop serving this model if its version is in quarantine. Nothing is closed: that might
@@ -272,12 +280,12 @@ class Manager:
         slot.current = None if slot.current is version else slot.current
         self._fail(slot, version, error)
 
-    def _plan_retry(self, slot: Slot[Any], *, is_certain: bool = False) -> None:
+    def _plan_retry(self, slot: Slot[Any]) -> None:
         if self.is_stopping:
             return
         delay = back_off(slot.failures)
         slot.retry_at = self.loop.time() + delay
-        if is_certain or slot.declaration.when == "background":
+        if slot.is_lost or slot.declaration.when == "background":
             slot.retry_timer = self.loop.call_later(delay, self._retry, slot)
 
     def _retry(self, slot: Slot[Any]) -> None:
@@ -324,7 +332,7 @@ class Manager:
             raise slot.unavailable()
         newer: dict[Slot[Any], Version[Any]] = {}
         try:
-            for each in [slot, *self._dependents(slot)]:
+            for each in [slot, *dependents(slot, self._slots)]:
                 newer[each] = await self._make(each, newer=newer)
         except BaseException:
             await asyncio.shield(self._start_retiring(list(newer.items())))
@@ -333,14 +341,6 @@ class Manager:
         for each, version in newer.items():
             self._publish(each, version)
         self._start_retiring(replaced)
-
-    def _dependents(self, slot: Slot[Any]) -> list[Slot[Any]]:
-        """Loaded resources made from this model, directly or not, in the order of declaration."""
-        found: list[Slot[Any]] = []
-        for other in self._slots:
-            if other.current is not None and any(need in (slot, *found) for need in other.needs):
-                found.append(other)
-        return found
 
     def _start_retiring(self, entries: _Entries) -> asyncio.Task[None]:
         """Retiring is never given up: a stop waits for it."""

@@ -90,7 +90,16 @@ class Model(Generic[T]):
     @property
     def raw(self) -> Raw[T]:
         """The dependency that gives the plain object. Calls on it run where you make them, several
-        at a time; take it in `def` handlers, and a `Handle` in `async def` ones."""
+        at a time; take it in `def` handlers, and a `Handle` in `async def` ones.
+
+        Raises:
+            ConfigurationError: a process of its own has the object (`placement="process"`).
+        """
+        if self.declaration.placement == "process":
+            raise ConfigurationError(
+                f"'{self.name}.raw': with placement=\"process\" another process has the object; "
+                f"ask for a handle, `Depends(models.{self.name})`, and use its `run` or `batch`"
+            )
         return self._raw
 
     @property
@@ -151,7 +160,8 @@ class Model(Generic[T]):
         async def call() -> R:
             async with self.lease() as handle:
                 engine = self.slot.running_engine()
-                return await engine.run(function, handle.value, *args, **kwargs)
+                value = handle._version.value
+                return await engine.run(function, value, *args, **kwargs)
 
         return run_on_loop(manager.loop, call())
 

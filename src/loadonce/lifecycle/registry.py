@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -30,6 +30,7 @@ from .slot import Slot
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
+    from loadonce.owner.keeper import Keeper
     from loadonce.settings import Settings
 
     from .manager import Manager
@@ -83,6 +84,7 @@ class Registry:
     def __init__(self, root: Root = ".") -> None:
         self._root = root
         self._manager: Manager | None = None
+        self._keeper: Keeper | None = None
         self._users = 0
         self._starting: asyncio.Future[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
@@ -236,6 +238,7 @@ class Registry:
         settings = self._inherited or Settings()
         slots = [model.slot for model in self]
         self._is_draining = False
+        self._keep_owners(slots)
         manager = Manager(slots, self.root, settings, self.events)
         self._manager = manager
         try:
@@ -243,7 +246,25 @@ class Registry:
                 await manager.start()
         except BaseException:
             self._manager = None
+            await self._let_owners_go()
             raise
+
+    def _keep_owners(self, slots: Sequence[Slot[Any]]) -> None:
+        """Start what has models in processes of their own, unless a parent of ours has."""
+        without = [slot for slot in slots if slot.is_owned and slot.door is None]
+        if wanted := [slot for slot in without if not slot.is_overridden]:
+            from .owner import keep_owners
+
+            self._keeper = keep_owners([(slot, self.root) for slot in wanted])
+
+    async def _let_owners_go(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            from loadonce.inference.threads import run_in_thread
+
+            for model in self:
+                model.slot.leave()
+            await run_in_thread(keeper.close, "end-owners")
 
     async def _leave(self) -> None:
         self._users -= 1
@@ -254,6 +275,7 @@ class Registry:
     async def _stop(self, manager: Manager) -> None:
         try:
             await manager.stop()
+            await self._let_owners_go()
         finally:
             self._manager = self._stopping = None
 
@@ -266,6 +288,11 @@ class Registry:
                 raise ConfigurationError(
                     f"{type(self).__name__}.{declared.name}: needs '{need.name or '?'}', which is "
                     "not declared above it in this registry"
+                )
+            if self._models[need.name].declaration.placement == "process":
+                raise ConfigurationError(
+                    f"{type(self).__name__}.{declared.name}: '{need.name}' lives in a process of "
+                    'its own (placement="process"), so no resource can be made from it'
                 )
         return [self._models[need.name].slot for need in origin.needs]
 

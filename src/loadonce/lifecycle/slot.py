@@ -21,6 +21,9 @@ from loadonce.errors import (
 from loadonce.inference import Engine
 from loadonce.inference.marking import Mark
 from loadonce.observe.statistics import CallStatistics
+from loadonce.owner.door import Door
+from loadonce.owner.engine import OwnedEngine
+from loadonce.owner.parents import is_linux
 
 from .declaration import Declaration, ResourceOrigin
 from .policy import ModelState
@@ -68,6 +71,8 @@ class Slot(Generic[T]):
         self.engine: Engine | None = None
         self.current: Version[T] | None = None
         self.inherited: Version[T] | None = None  # loaded before the fork, not adopted yet
+        self.door: Door | None = None  # to the process that has the object
+        self.is_lost = False  # it served, and ended by itself
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it
         self.failures = 0
@@ -86,6 +91,16 @@ class Slot(Generic[T]):
     def is_resource(self) -> bool:
         """Whether it comes from a factory, not from an artifact."""
         return isinstance(self.declaration.origin, ResourceOrigin)
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether a process of its own has the object, where there are such processes."""
+        return self.declaration.placement == "process" and is_linux()
+
+    @property
+    def is_read_here(self) -> bool:
+        """Whether this process, or one that it was forked from, reads its artifact."""
+        return not (self.is_resource or self.is_owned)
 
     @property
     def serving(self) -> Version[T] | None:
@@ -134,6 +149,16 @@ class Slot(Generic[T]):
             when=self.declaration.when,
             has_been_asked_for=self.has_been_asked_for,
         )
+
+    def leave(self) -> None:
+        """Nobody will be asked for at its door any more."""
+        if self.door is not None:
+            self.door.close()
+            self.door = None
+
+    def twin(self, declaration: Declaration) -> Slot[T]:
+        """A slot for the same model, declared otherwise, that nothing has happened to."""
+        return Slot(self.name, self._registry, declaration)
 
     def next_version(self) -> Version[T]:
         """A new PENDING version; or, once, the READY one that was loaded before the fork."""
@@ -189,7 +214,8 @@ class Slot(Generic[T]):
         self.retry_at = None
         self.has_been_asked_for = self.declaration.when != "first_use"
         declared = self.declaration
-        self.engine = Engine(
+        kind = OwnedEngine if self.is_owned else Engine
+        self.engine = kind(
             self.name,
             self.statistics,
             placement=declared.place,
@@ -238,6 +264,15 @@ class Slot(Generic[T]):
         """A slow stub is not to run on the loop because the quick one before it did."""
         if self.engine is not None:
             self.engine.forget_costs()
+
+
+def dependents(slot: Slot[Any], slots: Sequence[Slot[Any]]) -> list[Slot[Any]]:
+    """Loaded resources made from this model, directly or not, in the order of declaration."""
+    found: list[Slot[Any]] = []
+    for other in slots:
+        if other.current is not None and any(need in (slot, *found) for need in other.needs):
+            found.append(other)
+    return found
 
 
 def _annotation(registry: type, name: str) -> object:

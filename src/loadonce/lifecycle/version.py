@@ -95,7 +95,7 @@ class Version(Generic[T]):
             NotReadyError: it is not loaded yet, or not any more.
         """
         if not self._box:
-            raise NotReadyError(self.model, f"this version is {self._state}")
+            raise NotReadyError(self.model, f"this version is {self._state}", retry_after=1.0)
         return self._box[0]
 
     def move(self, to: State) -> None:

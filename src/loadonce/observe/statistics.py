@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+COUNTERS = (
+    *("calls", "errors", "rejected", "cancelled", "expired"),
+    *("queue_seconds", "compute_seconds"),
+)
 _DECAY = 0.9  # of the moving mean of a job's duration
 
 
@@ -85,6 +90,13 @@ class CallStatistics:
         self.errors += errors
         known = self.mean_seconds or seconds
         self.mean_seconds = _DECAY * known + (1 - _DECAY) * seconds
+
+    def add(self, counted: Mapping[str, Any]) -> None:
+        """Another process has counted so much for this one: `COUNTERS`, and `batch_sizes`."""
+        for name in COUNTERS:
+            setattr(self, name, getattr(self, name) + counted[name])
+        for size, count in counted["batch_sizes"].items():
+            self.batch_sizes[size] = self.batch_sizes.get(size, 0) + count
 
     def queue_estimate(self, waiting: int, threads: int) -> float:
         """Seconds until `waiting` calls have had their turn: the queue times the mean job."""

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from loadonce.errors import ConfigurationError
+from loadonce.owner.parents import is_linux
 
 from .ending import end_process
-from .linux import is_linux
 from .listening import listening
 from .logs import configure_logging
 from .options import ServeOptions

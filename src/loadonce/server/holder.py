@@ -22,12 +22,12 @@ from loadonce.lifecycle.keeping import NOT_LOCKED, CannotKeepError, Keeper, Wish
 from loadonce.lifecycle.slot import Slot
 from loadonce.observe.events import Events, log_fields
 from loadonce.observe.progress import loading_bars
+from loadonce.owner.parents import die_with
 
 from .channel import Channel, Message
 from .ending import EXIT_STOPPED
 from .importing import set_environment
 from .journal import known_registries
-from .linux import die_with
 from .offspring import kill
 from .one_thread import OneThread
 from .options import ServeOptions

@@ -1,17 +1,14 @@
-"""What Linux offers beyond the standard library: who dies with whom, and a door for new clients."""
+"""What Linux offers beyond the standard library: who adopts orphans, and a door for new clients."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import signal
 import socket
 import struct
-import sys
-from functools import cache
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+from loadonce.owner.parents import prctl
+
 _PR_SET_CHILD_SUBREAPER = 36
 _SO_ATTACH_FILTER = 26
 
@@ -26,21 +23,9 @@ _NO_NEW_CONNECTIONS = (
 )
 
 
-def is_linux() -> bool:
-    """Whether workers can be forked from a process that has loaded the models."""
-    return sys.platform == "linux"
-
-
 def adopt_orphans() -> None:
     """From now on this process is the parent of what its descendants leave behind."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_with(parent: int) -> None:
-    """Be killed when `parent` ends; at once if it has ended already."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def refuse_new_connections(listener: socket.socket) -> bool:
@@ -63,15 +48,3 @@ def refuse_new_connections(listener: socket.socket) -> bool:
     except OSError:
         return False
     return True
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    """Made once, before the fork: each time takes a class of its own."""
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc().prctl(option, value, 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadonce.observe.events import log_fields
+from loadonce.owner.crashes import cause_of
 
 from .board import Row
 from .channel import Channel
-from .crashes import cause_of
 
 
 @dataclass(eq=False, slots=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from loadonce.errors import ConfigurationError
-
-from .linux import is_linux
+from loadonce.owner.parents import is_linux
 
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 

@@ -15,10 +15,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from loadonce.inference.threads import run_in_thread
-from loadonce.lifecycle.inheriting import why_not_inherited
+from loadonce.lifecycle.inheriting import OWNED, why_not_inherited
+from loadonce.lifecycle.owner import keep_owners
 from loadonce.lifecycle.registry import Registry
 from loadonce.observe.events import log_fields
 from loadonce.observe.memory import give_back_freed
+from loadonce.owner.keeper import Keeper
 
 from .importing import import_app
 from .journal import known_registries
@@ -82,6 +84,7 @@ class Preloading:
             raise CannotForkError(reason)
         gc.freeze()  # next to nothing of what was imported is garbage, and it takes long to walk
         self.locks = stamps(lock_files(known_registries()))  # before they are read
+        self._keeper = self._keep_owners()
         asyncio.run(self._preload(app))
 
     def settle(self) -> None:
@@ -93,6 +96,19 @@ class Preloading:
         gc.collect()
         give_back_freed()
         gc.freeze()
+
+    def _keep_owners(self) -> Keeper | None:
+        """Before anything is loaded, and any thread started. The supervisor adopts the keeper: it
+        ends with the last worker of this generation."""
+        owned = [
+            (model.slot, registry.root)
+            for registry in known_registries()
+            for model in registry
+            if model.slot.is_owned
+        ]
+        if not owned:
+            return None
+        return keep_owners(owned, guardian=os.getppid(), prepare=self.environment.put_back)
 
     async def _preload(self, app: ASGIApp) -> None:
         """Load the models, unless told to stop; beside them, prepare what will serve."""
@@ -131,7 +147,8 @@ def _tell_what_each_loads() -> None:
     reasons: dict[str, list[str]] = defaultdict(list)
     for registry in known_registries():
         for model in registry:
-            if (reason := why_not_inherited(model.slot)) and reason != "a resource":
+            reason = why_not_inherited(model.slot)
+            if reason and reason not in ("a resource", OWNED):
                 reasons[reason].append(model.name)
     for reason, names in reasons.items():
         fields: dict[str, object] = {"models": ", ".join(names), "reason": reason}

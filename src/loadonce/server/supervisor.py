@@ -15,11 +15,11 @@ from collections import Counter
 from functools import partial
 
 from loadonce.observe.events import log_fields
+from loadonce.owner.crashes import Crashes, is_crash
 
 from .board import Board
 from .channel import Channel, Message
 from .cover import Cover
-from .crashes import Crashes, is_crash
 from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED
 from .health import kill_silent
 from .linux import adopt_orphans

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from loadonce.lifecycle.quarantine import quarantine
 from loadonce.lifecycle.reporting import models_by_name
+from loadonce.owner.parents import die_with
 
 from .accepting import Share
 from .board import Board, Row
@@ -24,7 +25,6 @@ from .channel import Channel
 from .ending import guarded
 from .hanging import hung_model
 from .journal import Journal, known_registries
-from .linux import die_with
 from .options import ServeOptions
 from .process import AppProcess, loaded_models
 from .signals import STOP_SIGNALS

@@ -17,13 +17,13 @@ from typing import NoReturn
 
 from loadonce.observe.events import log_fields
 from loadonce.observe.memory import let_go_of_files
+from loadonce.owner.parents import die_with
 
 from .board import Board
 from .channel import Channel, Message
 from .deadline import Deadline
 from .ending import EXIT_CANNOT_FORK, EXIT_STOPPED, end_process, tell_failure
 from .journal import known_registries
-from .linux import die_with
 from .logs import StartLines, format_line
 from .options import ServeOptions
 from .preloading import CannotForkError, Preloading

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from loadonce.server.crashes import Crashes, cause_of, is_crash
+from loadonce.owner.crashes import Crashes, cause_of, is_crash
 
 
 def test_the_next_worker_waits_longer_after_each_crash() -> None:

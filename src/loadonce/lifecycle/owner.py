@@ -1,0 +1,91 @@
+"""The process that has one model: it loads, warms up and checks as any other does, then answers the
+calls of all that have its door."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from loadonce.errors import StartupError
+from loadonce.observe.events import Events, log_event, log_fields
+from loadonce.owner.door import Door
+from loadonce.owner.keeper import EXIT_NOT_LOADED, Keeper, Pulse, Ward, fork_keeper
+from loadonce.owner.server import OwnerServer, refuse
+from loadonce.settings import Settings
+
+from .handle import Handle
+from .manager import Manager
+from .owning import TOLD
+from .slot import Slot
+
+_BEAT = 0.5  # seconds between two signs of life
+_HUNG = 8.0  # seconds that no thread of the model may be in time before its process gives up
+
+
+def keep_owners(
+    owned: Sequence[tuple[Slot[Any], Path]],
+    *,
+    guardian: int | None = None,
+    prepare: Callable[[], None] = lambda: None,
+) -> Keeper:
+    """Fork the process that will have these models in processes of their own, and give each slot
+    its door. Nothing is loaded before somebody knocks.
+
+    Call it before anything is loaded and before threads are started.
+
+    Args:
+        owned: the slots, each with the root of its artifacts.
+        guardian, prepare: as for `fork_keeper`.
+    """
+    wards = []
+    for slot, root in owned:
+        slot.door, inside = Door.pair()
+        wards.append(Ward(slot.name, slot.door, inside, partial(_run, slot, root)))
+    return fork_keeper(wards, guardian=guardian, prepare=prepare)
+
+
+def _run(slot: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
+    return asyncio.run(_own(slot, root, door, pulse))
+
+
+async def _own(slot: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
+    declared = replace(slot.declaration, placement="auto", when="startup", required=True)
+    own = slot.twin(declared)
+    events = Events()
+    events.subscribe(log_event)
+    settings = Settings().model_copy(update={"workers": 1})
+    manager = Manager([own], root, settings, events)
+    try:
+        await manager.start()
+    except StartupError as error:
+        refuse(door, slot.name, error.failures[0])
+        return EXIT_NOT_LOADED
+    beating = asyncio.create_task(_beat(own, pulse))
+    server = OwnerServer(
+        slot.name,
+        door,
+        {name: getattr(own.current, name) for name in TOLD},
+        lambda: Handle(own, own.acquire()),
+        lambda: own.statistics.snapshot({}).counters(),
+    )
+    await server.serve()
+    beating.cancel()
+    await manager.stop()
+    return 0
+
+
+async def _beat(slot: Slot[Any], pulse: Pulse) -> None:
+    while True:
+        pulse.beat()
+        engine = slot.running_engine()
+        if engine.hung_seconds > _HUNG:
+            fields = {"model": slot.name, "seconds": round(engine.hung_seconds, 1)}
+            log_fields(logging.ERROR, "model hangs, replacing its process", fields)
+            os._exit(1)
+        await asyncio.sleep(_BEAT)

@@ -1,0 +1,281 @@
+"""The keeper: forked before anything is loaded, it has one owner process for each model that is to
+live in one, and starts another when that dies.
+
+An owner starts when somebody knocks at its door. The keeper loads nothing and has one thread, so
+that it can fork at any time; it ends when all are gone who might knock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import mmap
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from loadonce.errors import LoaderFailedError
+from loadonce.observe.events import log_fields
+
+from .crashes import Crashes, cause_of, is_crash
+from .door import Door
+from .parents import die_with
+from .server import refuse
+
+logger = logging.getLogger("loadonce")
+
+EXIT_NOT_LOADED = 3  # of an owner that has told why it could not load
+
+_SILENCE = 8.0  # seconds without a sign of life after which an owner is killed
+_LOOK = 1.0  # seconds between two looks for them
+_LAST_SECONDS = 10.0  # for owners to end in
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Pulse:
+    """Memory in which an owner writes when it was last alive, for its keeper to read."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 8)
+
+    def beat(self) -> None:
+        """The owner serves, now."""
+        self._memory[:] = struct.pack("d", time.monotonic())
+
+    def clear(self) -> None:
+        """A new owner has not served yet."""
+        self._memory[:] = bytes(8)
+
+    @property
+    def last(self) -> float:
+        """When it served, by `time.monotonic()`; 0 if it never did."""
+        (last,) = struct.unpack("d", self._memory[:])
+        return float(last)
+
+
+@dataclass(slots=True)
+class Ward:
+    """A model that lives in a process of its own, as its keeper knows it.
+
+    Attributes:
+        model: its name.
+        outside, inside: of its door.
+        run: what the owner process does; returns its exit code.
+        pulse: of the owner.
+        pid: of the owner; 0 while there is none.
+        watched: a descriptor that tells its end.
+        not_before: when the next one may start.
+    """
+
+    model: str
+    outside: Door
+    inside: Door
+    run: Callable[[Door, Pulse], int]
+    pulse: Pulse = field(default_factory=Pulse)
+    pid: int = 0
+    watched: int = -1
+    began: float = 0.0
+    not_before: float = 0.0
+    crashes: Crashes = field(default_factory=Crashes)
+
+
+@dataclass(slots=True)
+class Keeper:
+    """The keeper, as the process that has forked it knows it.
+
+    Attributes:
+        pid: its process; 0 if it is not this process's child.
+        lifeline: it lives as long as any process has this open.
+    """
+
+    pid: int
+    lifeline: socket.socket
+
+    def close(self) -> None:
+        """Let it end, with its owners, unless other processes hold the lifeline; wait for it."""
+        self.lifeline.close()
+        if self.pid:
+            with contextlib.suppress(ChildProcessError):  # somebody waits for all children
+                os.waitpid(self.pid, 0)
+
+
+def fork_keeper(
+    wards: Sequence[Ward], *, guardian: int | None, prepare: Callable[[], None]
+) -> Keeper:
+    """Fork a keeper.
+
+    Args:
+        wards: the models.
+        guardian: a process that adopts orphans, to which the keeper belongs then, so that it
+            outlives the present one; None: it is the present process's child.
+        prepare: called in each owner before anything else.
+    """
+    lifeline, theirs = socket.socketpair()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        if guardian is not None:
+            between = os.getpid()
+            if os.fork() != 0:
+                os._exit(0)
+            while os.getppid() == between:  # it is about to end
+                time.sleep(0.0005)
+        lifeline.close()
+        _become(lambda: _keep(wards, theirs, guardian or parent, prepare))
+    theirs.close()
+    if guardian is not None:
+        os.waitpid(pid, 0)
+        pid = 0
+    for ward in wards:
+        ward.inside.close()
+    return Keeper(pid, lifeline)
+
+
+def _become(run: Callable[[], int]) -> NoReturn:
+    """End this process with what `run` returns, whatever happens, without what is the parent's."""
+    code = 1
+    try:
+        code = run()
+    except BaseException:
+        logger.critical("a process for models failed", exc_info=True)
+    finally:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        os._exit(code)
+
+
+def _keep(
+    wards: Sequence[Ward], lifeline: socket.socket, parent: int, prepare: Callable[[], None]
+) -> int:
+    signal.set_wakeup_fd(-1)
+    os.setpgid(0, 0)  # what a terminal sends is for the server
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    die_with(parent)
+    for ward in wards:
+        ward.outside.close()
+    _stop_listening()
+    gc.freeze()
+    _Keeping(wards, lifeline, prepare).run()
+    return 0
+
+
+class _Keeping:
+    def __init__(
+        self, wards: Sequence[Ward], lifeline: socket.socket, prepare: Callable[[], None]
+    ) -> None:
+        self._wards = wards
+        self._lifeline = lifeline
+        self._prepare = prepare
+
+    def run(self) -> None:
+        while not self._turn():
+            pass
+        self._end()
+
+    def _turn(self) -> bool:
+        """Wait for what happens next, and see to it; whether that was the end."""
+        now = time.monotonic()
+        poll = select.poll()
+        poll.register(self._lifeline, select.POLLIN)
+        for ward in self._wards:
+            if ward.pid:
+                poll.register(ward.watched, select.POLLIN)
+            elif ward.not_before <= now:
+                poll.register(ward.inside, select.POLLIN)
+        ready = {descriptor for descriptor, _event in poll.poll(self._patience(now) * 1000)}
+        if self._lifeline.fileno() in ready:
+            return True
+        for ward in self._wards:
+            if ward.pid and ward.watched in ready:
+                self._lose(ward)
+            elif ward.pid:
+                self._look_at(ward)
+            elif ward.inside.fileno() in ready:
+                self._start(ward)
+        return False
+
+    def _patience(self, now: float) -> float:
+        waits = [max(0.0, ward.not_before - now) for ward in self._wards if not ward.pid]
+        return min([_LOOK, *(wait for wait in waits if wait)])
+
+    def _start(self, ward: Ward) -> None:
+        ward.pulse.clear()
+        ward.began = time.monotonic()
+        keeper = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._lifeline.close()
+            _become(lambda: self._run_owner(ward, keeper))
+        ward.pid, ward.watched = pid, os.pidfd_open(pid)
+
+    def _run_owner(self, ward: Ward, keeper: int) -> int:
+        die_with(keeper)
+        for other in self._wards:
+            if other is not ward:
+                other.inside.close()
+                if other.pid:
+                    os.close(other.watched)
+        gc.enable()
+        self._prepare()
+        return ward.run(ward.inside, ward.pulse)
+
+    def _lose(self, ward: Ward) -> None:
+        status = self._bury(ward)
+        now = time.monotonic()
+        cause = cause_of(status)
+        served = now - ward.pulse.last if ward.pulse.last else 0.0
+        if not ward.pulse.last:  # whoever waits for it is told, and decides whether to try again
+            text = f"its process ended while it loaded: {cause}"
+            refuse(ward.inside, ward.model, LoaderFailedError(ward.model, text))
+        if status == EXIT_NOT_LOADED:
+            return
+        fields = {"model": ward.model, "cause": cause}
+        log_fields(logging.ERROR, "the process of a model died", fields)
+        if is_crash(status, now - ward.began if served else 0.0):
+            ward.not_before = now + ward.crashes.delay_after(now)
+
+    def _look_at(self, ward: Ward) -> None:
+        last = ward.pulse.last
+        silence = time.monotonic() - last
+        if last and silence > _SILENCE:
+            fields = {"model": ward.model, "seconds": round(silence, 1)}
+            log_fields(logging.ERROR, "the process of a model is stuck, killing it", fields)
+            os.kill(ward.pid, signal.SIGKILL)
+            self._lose(ward)
+
+    def _end(self) -> None:
+        """Nobody can knock any more, which the owners have noticed, too."""
+        deadline = time.monotonic() + _LAST_SECONDS
+        for ward in self._wards:
+            if ward.pid:
+                poll = select.poll()
+                poll.register(ward.watched, select.POLLIN)
+                if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                    os.kill(ward.pid, signal.SIGKILL)
+                self._bury(ward)
+
+    def _bury(self, ward: Ward) -> int:
+        _pid, encoded = os.waitpid(ward.pid, 0)
+        os.close(ward.watched)
+        ward.pid, ward.watched = 0, -1
+        return os.waitstatus_to_exitcode(encoded)
+
+
+def _stop_listening() -> None:
+    """Sockets that listen are the server's: kept open here, they would outlive it."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        descriptor = int(name)
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as found:
+            if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                os.dup2(null, descriptor)  # the number stays taken: an object here refers to it
+    os.close(null)

@@ -1,0 +1,225 @@
+"""One process has a model, for all workers of a server."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from .test_other_servers import _commands, _free_port
+from .test_workers import Load, children_of, is_alive, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+Launch = Callable[..., Any]
+Write = Callable[..., Path]
+
+_MEBIBYTE = 2**20
+
+APP = """
+import os
+import numpy as np
+from loadonce.http import install
+
+def noted(source: Source) -> list[bytes]:
+    note(f"loaded by {os.getpid()}")
+    return [bytes(source.data)]
+
+class Models(Registry):
+    a: Model[list[bytes]] = artifact("a.bin", loader=noted, placement="process")
+
+models = Models(root=HERE / "models")
+app = FastAPI(lifespan=models.lifespan)
+install(app, models)
+Asked = Annotated[Handle[list[bytes]], Depends(models.a)]
+
+def owner_pid(value: list[bytes]) -> int:
+    return os.getpid()
+
+def sizes(value: list[bytes], items: list[int]) -> list[int]:
+    time.sleep(0.005)
+    return [len(items) for _ in items]
+
+def doubled(value: list[bytes], array: np.ndarray) -> np.ndarray:
+    return array * 2
+
+@app.get("/pids")
+async def pids(model: Asked) -> tuple[int, int]:
+    return os.getpid(), await model.run(owner_pid)
+
+@app.get("/batch")
+async def batch(model: Asked, item: int = 0) -> int:
+    return await model.batch(sizes, item)
+
+@app.get("/array")
+async def array(model: Asked) -> float:
+    return float((await model.run(doubled, np.ones(100_000))).sum())
+
+@app.get("/descriptors")
+async def descriptors() -> tuple[int, int]:
+    return os.getpid(), len(os.listdir("/proc/self/fd"))
+"""
+
+
+def found_in(directory: Path) -> str:
+    """A PYTHONPATH with this directory first."""
+    return os.pathsep.join([str(directory), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def loads(directory: Path) -> list[int]:
+    """The processes that have loaded, in order."""
+    return [
+        int(pid) for pid in re.findall(r"loaded by (\d+)", (directory / "notes.txt").read_text())
+    ]
+
+
+def pids(process: Any, workers: int) -> tuple[dict[int, int], int]:
+    """How often each worker answered, and the one owner."""
+    found: Counter[int] = Counter()
+    owners: set[int] = set()
+    deadline = time.monotonic() + 30
+    while len(found) < workers:
+        assert time.monotonic() < deadline
+        worker, owner = process.get("/pids").json()
+        found[worker] += 1
+        owners.add(owner)
+    (owner,) = owners
+    return found, owner
+
+
+def pss(pid: int) -> float:
+    """Its share of memory, in MiB."""
+    found = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
+    assert found
+    return int(found[1]) / 1024
+
+
+def memories(pid: int) -> int:
+    """How many pieces of memory for calls a process has."""
+    return Path(f"/proc/{pid}/maps").read_text().count("loadonce-calls")
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+def test_other_servers_have_it_in_a_child_that_ends_with_them(
+    write: Write, launch: Launch, tmp_path: Path, server: str
+) -> None:
+    write(APP, a=b"hello")
+    port = _free_port()
+    process = launch(*_commands(port)[server], PYTHONPATH=found_in(tmp_path))
+    process.wait_for(r"[Ss]tartup complete")
+    worker, owner = httpx2.get(f"http://127.0.0.1:{port}/pids").json()
+    assert loads(tmp_path) == [owner]
+    (keeper,) = children_of(worker)
+    assert owner in children_of(keeper)
+    process.stop(signal.SIGTERM)
+    until(lambda: not (is_alive(owner) or is_alive(keeper)))
+
+
+def test_nothing_outlives_a_killed_server(write: Write, launch: Launch, tmp_path: Path) -> None:
+    write(APP, a=b"hello")
+    port = _free_port()
+    process = launch(*_commands(port)["uvicorn"], PYTHONPATH=found_in(tmp_path))
+    process.wait_for(r"[Ss]tartup complete")
+    worker, owner = httpx2.get(f"http://127.0.0.1:{port}/pids").json()
+    (keeper,) = children_of(worker)
+    process.send(signal.SIGKILL)
+    until(lambda: not (is_alive(owner) or is_alive(keeper)))
+
+
+def test_four_workers_have_one_copy_and_batches_gather_across_them(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=os.urandom(64 * _MEBIBYTE))
+    process = serve("--workers", "4")
+    workers, owner = pids(process, 4)
+    assert loads(tmp_path) == [owner]
+    assert pss(owner) > 64
+    assert max(pss(worker) for worker in workers) < 64  # none has a copy
+    with ThreadPoolExecutor(16) as pool, httpx2.Client(timeout=30) as client:
+        asked = [f"{process.url}/batch" for _ in range(200)]
+        largest = max(pool.map(lambda url: int(client.get(url).text), asked))
+    assert largest > 4  # more than fits into the workers one by one, were they alone
+    page = process.get("/metrics")
+    assert process.stop() == 0
+    assert not is_alive(owner)
+    assert page.status_code in (200, 404)
+
+
+def test_a_killed_owner_costs_its_calls_only_and_is_back_with_one_load(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=b"hello")
+    process = serve("--workers", "2")
+    workers, owner = pids(process, 2)
+    with Load(process.url, 8, "/batch") as load:
+        load.wait_for_answers(50)
+        os.kill(owner, signal.SIGKILL)
+        until(lambda: len(loads(tmp_path)) == 2)
+        load.wait_for_answers(200)
+    assert set(load.answers) <= {200, 503}
+    assert load.failures == []
+    assert load.answers[503] > 0
+    found, successor = pids(process, 2)
+    assert loads(tmp_path) == [owner, successor]
+    assert set(found) == set(workers)
+    assert re.search(
+        r'"the process of a model died", "model": "a", "cause": "SIGKILL"', process.output
+    )
+    assert process.stop() == 0
+
+
+@pytest.mark.parametrize("calls", [200, pytest.param(2000, marks=pytest.mark.nightly)])
+def test_nothing_leaks_in_many_calls_and_five_deaths(
+    write: Write, serve: Launch, tmp_path: Path, calls: int
+) -> None:
+    write(APP, a=b"hello")
+    process = serve()
+    process.get("/array")
+    worker, before = process.get("/descriptors").json()
+    count = memories(worker)
+    assert count > 0  # the control: they are seen
+    for number in range(5):
+        with httpx2.Client(base_url=process.url, timeout=30) as client:
+            for _ in range(calls // 5):
+                assert client.get("/array").json() == 200_000
+            os.kill(client.get("/pids").json()[1], signal.SIGKILL)
+        until(lambda number=number: len(loads(tmp_path)) == number + 2)  # type: ignore[misc]
+        until(lambda: process.get("/pids").status_code == 200)
+    until(lambda: process.get("/descriptors").json() == [worker, before])
+    assert memories(worker) == count
+    assert process.stop() == 0
+
+
+def test_a_reload_brings_a_new_owner_and_ends_the_old_one(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=b"hello")
+    process = serve("--workers", "2")
+    _found, owner = pids(process, 2)
+    process.send(signal.SIGHUP)
+    process.wait_for("the former generation has ended")
+    _found, successor = pids(process, 2)
+    assert loads(tmp_path) == [owner, successor]
+    until(lambda: not is_alive(owner))
+    assert process.stop() == 0
+    until(lambda: not is_alive(successor))
+
+
+def test_what_cannot_be_loaded_there_stops_the_start_with_one_message(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    models = write(APP, a=b"hello")
+    (models / "a.bin").write_bytes(b"other")
+    process = serve("--workers", "2")
+    assert process.wait() == 3
+    assert process.output.count("start-up stopped: 1 model failed") == 1
+    assert "model 'a' (a.bin)" in process.output

@@ -1,0 +1,321 @@
+"""A model in a process of its own, seen from the registry: real forks of the test's process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadonce import (
+    ConfigurationError,
+    Model,
+    NotReadyError,
+    Registry,
+    Source,
+    StartupError,
+    State,
+    artifact,
+    resource,
+)
+from loadonce.errors import CallFailedError, LoaderFailedError
+from loadonce.lifecycle import owner as owner_module
+from loadonce.lifecycle import slot as slot_module
+from loadonce.lifecycle.inheriting import why_not_inherited
+from loadonce.lifecycle.owning import connect
+from loadonce.lifecycle.version import Version
+from loadonce.owner import keeper as keeper_module
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
+
+Locked = Callable[..., Path]
+
+
+def text(source: Source) -> str:
+    found = bytes(source.data).decode()
+    if found == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if found == "raise":
+        raise ValueError("cannot be read")
+    return found
+
+
+def is_fine(value: str) -> bool:
+    return value != "wrong"
+
+
+def leave_a_note(value: str) -> None:
+    Path(value).write_text(f"closed by {os.getpid()}")
+
+
+class Models(Registry):
+    a: Model[str] = artifact(
+        "a.bin", loader=text, placement="process", golden=is_fine, close=leave_a_note
+    )
+
+
+class Both(Registry):
+    a: Model[str] = artifact("a.bin", loader=text, placement="process")
+    b: Model[str] = artifact("b.bin", loader=text)
+
+
+class Optional(Registry):
+    a: Model[str] = artifact("a.bin", loader=text, placement="process", required=False)
+    late: Model[str] = artifact("b.bin", loader=text, placement="process", when="first_use")
+
+
+class OwnError(Exception):
+    pass
+
+
+def pid(value: str) -> int:
+    return os.getpid()
+
+
+async def pid_later(value: str) -> int:
+    await asyncio.sleep(0)
+    return os.getpid()
+
+
+def whole(value: str) -> str:
+    return value
+
+
+def sizes(value: str, items: list[int]) -> list[int]:
+    return [len(items) for _ in items]
+
+
+def wait(value: str, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def fail(value: str) -> None:
+    raise OwnError
+
+
+def stop(value: str) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def parts(value: str) -> Iterator[str]:
+    yield value
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # nobody announces it
+            await asyncio.sleep(0.01)
+
+
+async def ready(models: Registry) -> None:
+    await until(lambda: models["a"].state is State.READY)
+
+
+async def test_calls_run_in_a_process_that_alone_has_the_object(
+    locked: Locked, tmp_path: Path
+) -> None:
+    note = tmp_path / "note"
+    async with Models(locked(a=str(note))).loaded() as models, models.a.lease() as model:
+        other = await model.run(pid)
+        assert other != os.getpid()
+        assert await model.run(pid_later) == other
+        assert await model.run(whole) == str(note)
+        assert await asyncio.to_thread(model.run_sync, pid) == other
+        assert await asyncio.to_thread(models.a.run, pid) == other
+        assert await model.batch(sizes, 1) == 1
+        assert await model.batch_many(sizes, [1, 2, 3]) == [3, 3, 3]
+        with pytest.raises(CallFailedError, match="OwnError"):
+            await model.run(fail)
+        status = models.a.status()
+        assert (status.version, status.bytes_on_disk) == (model.version, len(str(note)))
+        assert status.state is State.READY
+    assert note.read_text() == f"closed by {other}"
+    with pytest.raises(ProcessLookupError):
+        os.kill(other, 0)
+
+
+async def test_what_needs_the_object_here_is_refused(locked: Locked) -> None:
+    async with Models(locked(a="/dev/null")).loaded() as models, models.a.lease() as model:
+        with pytest.raises(ConfigurationError, match="cannot be had here"):
+            _ = model.value
+        with pytest.raises(ConfigurationError, match="cannot be streamed"):
+            await anext(model.stream(parts))
+        with pytest.raises(ConfigurationError, match="not a lambda"):
+            await model.run(lambda value: value)
+        with pytest.raises(ConfigurationError, match="ask for a handle"):
+            _ = models.a.raw
+
+
+def test_resources_and_what_is_made_from_such_models_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="is for artifacts"):
+        resource(parts, placement="process")  # type: ignore[call-overload]
+
+    class Made(Registry):
+        a: Model[str] = artifact("a.bin", loader=text, placement="process")
+        b: Model[str] = resource(parts, a)
+
+    with pytest.raises(ConfigurationError, match="no resource can be made from it"):
+        Made()
+
+
+async def test_a_killed_process_is_replaced_and_calls_meanwhile_are_refused(
+    locked: Locked,
+) -> None:
+    async with Models(locked(a="/dev/null")).loaded() as models, models.a.lease() as model:
+        first = await model.run(pid)
+        calls = [asyncio.create_task(model.run(wait, 60.0)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        os.kill(first, signal.SIGKILL)
+        for call in calls:
+            with pytest.raises(NotReadyError, match="has ended") as caught:
+                await call
+            assert caught.value.retry_after
+        with pytest.raises(NotReadyError):  # this lease is on what is gone
+            await model.run(pid)
+        await ready(models)
+        async with models.a.lease() as newer:
+            second = await newer.run(pid)
+        assert second not in (first, os.getpid())
+
+
+async def test_a_process_that_stands_still_is_replaced(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "_SILENCE", 1.0)
+    async with Models(locked(a="/dev/null")).loaded() as models, models.a.lease() as model:
+        with pytest.raises(NotReadyError):
+            await model.run(stop)
+        await ready(models)
+
+
+async def test_a_process_whose_model_hangs_is_replaced(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hasty(Registry):
+        a: Model[str] = artifact("a.bin", loader=text, placement="process", timeout=0.1)
+
+    monkeypatch.setattr(owner_module, "_HUNG", 0.3)
+    async with Hasty(locked(a="/dev/null")).loaded() as models, models.a.lease() as model:
+        first = await model.run(pid)
+        with pytest.raises(Exception, match="no result within"):
+            await model.run(wait, 60.0)
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(Exception):
+                    async with models.a.lease() as newer:
+                        if await newer.run(pid) != first:
+                            break
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("raise", "cannot be read"), ("wrong", "golden"), ("kill", "while it loaded: SIGKILL")],
+)
+async def test_what_cannot_be_loaded_there_stops_the_start(
+    locked: Locked, content: str, reason: str
+) -> None:
+    models = Models(locked(a=content))
+    with pytest.raises(StartupError, match=reason):
+        async with models.loaded():
+            pass
+    assert models.a.slot.door is None
+
+
+async def test_another_process_is_tried_again_until_it_loads(locked: Locked) -> None:
+    root = locked(a="fine", b="late")
+    async with Optional(root).loaded() as models, models.a.lease() as model:
+        kept = (root / "a.bin").read_bytes()
+        (root / "a.bin").unlink()
+        os.kill(await model.run(pid), signal.SIGKILL)
+        await until(lambda: models.a.slot.failures >= 2)
+        (root / "a.bin").write_bytes(kept)
+        await ready(models)
+
+
+async def test_nothing_is_loaded_before_the_first_use(locked: Locked) -> None:
+    async with Optional(locked(a="fine", b="late")).loaded() as models:
+        assert models.late.state is State.PENDING
+        async with models.late.lease() as model:
+            assert await model.run(whole) == "late"
+
+
+async def test_an_overridden_model_has_no_process(locked: Locked) -> None:
+    models = Models(locked(a="/dev/null"))
+    with models.a.override("mine"):
+        async with models.loaded(), models.a.lease() as model:
+            assert models.a.slot.door is None
+            assert await model.run(lambda value: value) == "mine"
+            assert model.value == "mine"
+            assert [part async for part in model.stream(parts)] == ["mine"]
+
+
+async def test_an_override_on_a_running_model_runs_here(locked: Locked) -> None:
+    async with Models(locked(a="/dev/null")).loaded() as models:
+        with models.a.override("mine"):
+            async with models.a.lease() as model:
+                assert await model.run(pid) == os.getpid()
+                assert await model.run(pid_later) == os.getpid()
+                assert await model.batch(sizes, 1) == 1
+
+
+async def test_elsewhere_than_on_linux_the_model_lives_here(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot_module, "is_linux", lambda: False)
+    async with Models(locked(a="/dev/null")).loaded() as models, models.a.lease() as model:
+        assert await model.run(pid) == os.getpid()
+
+
+async def test_a_model_whose_keeper_is_gone_says_so(locked: Locked) -> None:
+    async with Optional(locked(a="fine", b="late")).loaded() as models:
+        keeper: Any = models._keeper
+        os.kill(keeper.pid, signal.SIGKILL)
+        await until(lambda: "no process can be started" in models.a.status().error)
+
+
+def _preload_and_fork(models: Models) -> int:
+    """As a zygote: preload, then run the registry in a child; the child's exit code."""
+    keeper = owner_module.keep_owners([(models.a.slot, models.root)])
+    asyncio.run(models.preload())
+    assert models.a.slot.inherited is None
+    assert why_not_inherited(models.a.slot) == 'placement="process"'
+    child = os.fork()
+    if child == 0:
+        with models.loaded() as running:
+            os._exit(running.a.run(pid) % 200 + 1)
+    _pid, status = os.waitpid(child, 0)
+    with models.loaded() as running:
+        expected = running.a.run(pid) % 200 + 1
+    models.a.slot.leave()
+    keeper.close()
+    assert os.waitstatus_to_exitcode(status) == expected
+    return expected
+
+
+def test_processes_forked_after_the_preload_share_one_owner(locked: Locked) -> None:
+    assert _preload_and_fork(Models(locked(a="/dev/null")))
+
+
+async def test_a_model_without_a_door_says_so(locked: Locked) -> None:
+    async with Both(locked(a="/dev/null", b="b")).loaded() as models:
+        async with models.b.lease() as model:
+            assert model.value == "b"
+        models.a.slot.leave()
+        with pytest.raises(LoaderFailedError, match="never started"):
+            await connect(models.a.slot, Version("a", 1))
+
+
+def test_a_preload_that_fails_there_stops_the_start(locked: Locked) -> None:
+    models = Models(locked(a="raise"))
+    keeper = owner_module.keep_owners([(models.a.slot, models.root)])
+    with pytest.raises(StartupError, match="cannot be read"):
+        asyncio.run(models.preload())
+    models.a.slot.leave()
+    keeper.close()

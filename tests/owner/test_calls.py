@@ -1,0 +1,436 @@
+"""Calls between two ends of a connection, here in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loadonce.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    LoaderFailedError,
+    NotReadyError,
+)
+from loadonce.inference import Engine
+from loadonce.observe.statistics import CallStatistics
+from loadonce.owner.arena import Arena
+from loadonce.owner.client import Elsewhere, OwnerClient
+from loadonce.owner.door import Door
+from loadonce.owner.engine import OwnedEngine
+from loadonce.owner.messages import BATCH, MANY, RUN
+from loadonce.owner.server import OwnerServer, refuse
+
+from .test_codec import Plain
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+held: list[Any] = []
+
+
+class Lease:
+    """Runs calls on one object, as a handle does."""
+
+    def __init__(self, engine: Engine, ended: Counter[str]) -> None:
+        self._engine = engine
+        self._ended = ended
+
+    async def run(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        result = function("value", *args, **kwargs)
+        return await result if asyncio.iscoroutine(result) else result
+
+    async def batch(self, function: Any, item: Any) -> Any:
+        return await self._engine.batch(1, "value", function, item)
+
+    async def batch_many(self, function: Any, items: Any, *, return_exceptions: Any = False) -> Any:
+        return await self._engine.batch_many(
+            1, "value", function, items, return_exceptions=return_exceptions
+        )
+
+    def release(self) -> None:
+        self._ended["leases"] += 1
+
+
+class Owner:
+    """An owner and the doors to it."""
+
+    def __init__(self) -> None:
+        self.outside, self.inside = Door.pair()
+        self.ended: Counter[str] = Counter()
+        self.statistics = CallStatistics()
+        self.engine = Engine("m", self.statistics, placement="inline", max_wait=0.0)
+        self.server = OwnerServer(
+            "m",
+            self.inside,
+            {"label": "1"},
+            lambda: Lease(self.engine, self.ended),
+            lambda: self.statistics.snapshot({}).counters(),
+        )
+        self.serving = asyncio.create_task(self.server.serve())
+
+    async def client(self, timeout: float | None = 30.0) -> OwnerClient:
+        client = OwnerClient("m", self.outside, CallStatistics(), timeout)
+        assert await client.open() == {"label": "1"}
+        return client
+
+
+@asynccontextmanager
+async def an_owner() -> AsyncIterator[Owner]:
+    owner = Owner()
+    try:
+        yield owner
+    finally:
+        owner.outside.close()
+        await owner.serving
+        await owner.engine.close()
+        owner.inside.close()
+
+
+def echo(value: str, *args: Any, **kwargs: Any) -> Any:
+    return [value, *args, kwargs]
+
+
+def same(_value: str, array: Any) -> Any:
+    return array
+
+
+def keep(_value: str, array: Any) -> None:
+    held.append(array)
+
+
+def sizes(_value: str, items: list[Any]) -> list[int]:
+    return [len(items)] * len(items)
+
+
+def picky(_value: str, items: list[int]) -> list[Any]:
+    return [ValueError("odd") if item % 2 else (item, item) for item in items]
+
+
+def fail(_value: str) -> None:
+    raise ZeroDivisionError("no")
+
+
+def unsendable(_value: str) -> object:
+    return Plain()
+
+
+async def forever(_value: str) -> None:
+    held.append("began")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        held.append("ended")
+
+
+async def gives_itself_up(_value: str) -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.fixture(autouse=True)
+def _nothing_held() -> None:
+    held.clear()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # nobody announces it
+            await asyncio.sleep(0.005)
+
+
+async def test_a_call_crosses_with_its_arguments_and_its_result() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        result = await client.call(RUN, echo, (1, (2,)), {"b": b"c"})
+        assert result == ["value", 1, (2,), {"b": b"c"}]
+        assert "0 calls" in repr(Elsewhere(client))
+        await client.close()
+
+
+async def test_items_of_all_connections_run_together() -> None:
+    async with an_owner() as owner:
+        clients = [await owner.client(None) for _ in range(3)]
+        results = await asyncio.gather(*(each.call(BATCH, sizes, (1,)) for each in clients))
+        assert max(results) > 1
+        for client in clients:
+            await client.close()
+
+
+async def test_each_item_of_many_has_its_result_or_its_error() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        names = {"return_exceptions": True}
+        first, second, third = await client.call(MANY, picky, ([0, 1, 2],), names)
+        assert (first, third) == ((0, 0), (2, 2))
+        assert isinstance(second, ValueError)
+        with pytest.raises(ValueError, match="odd"):
+            await client.call(MANY, picky, ([0, 1, 2],), {"return_exceptions": False})
+        await client.close()
+
+
+async def test_errors_cross() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        with pytest.raises(ZeroDivisionError, match="no"):
+            await client.call(RUN, fail)
+        with pytest.raises(ConfigurationError, match="cannot be sent"):
+            await client.call(RUN, unsendable)
+        with pytest.raises(NotReadyError, match="cancelled"):
+            await client.call(RUN, gives_itself_up)
+        with pytest.raises(ConfigurationError, match="cannot be sent"):
+            await client.call(RUN, echo, (np.zeros(100_000), Plain()))
+        with pytest.raises(ConfigurationError, match="not a lambda"):
+            await client.call(RUN, lambda value: value)
+        assert (await client.call(RUN, echo))[0] == "value"
+        await client.close()
+
+
+@pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.nightly)])
+async def test_arrays_of_any_size_come_back_bit_by_bit(count: int) -> None:
+    random = np.random.default_rng(1)
+    async with an_owner() as owner:
+        client = await owner.client()
+        for number in range(count):
+            size = int(random.integers(0, 2 ** random.integers(1, 19)))
+            array = random.bytes(size * 8)
+            sent = np.frombuffer(array, [np.int64, np.float64, np.uint64][number % 3])
+            found = await client.call(RUN, same, (sent,))
+            assert found.dtype == sent.dtype
+            assert found.tobytes() == array
+        await client.close()
+
+
+async def test_where_the_shared_memory_is_full_arrays_cross_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Arena, "reserve", lambda _arena, _size: None)
+    async with an_owner() as owner:
+        client = await owner.client()
+        large = np.arange(300_000)
+        assert ((await client.call(RUN, same, (large,))) == large).all()
+        await client.close()
+
+
+async def test_an_array_that_is_kept_is_not_written_over() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        for number in range(5):
+            await client.call(RUN, keep, (np.full(50_000, number),))
+        assert [int(each[0]) for each in held] == [0, 1, 2, 3, 4]
+        assert bytes(await client.call(RUN, same, (b"x" * 100_000,))) == b"x" * 100_000
+        await client.close()
+
+
+async def test_memory_is_given_back_also_for_callers_that_have_left() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        wire: Any = client._wire
+        for _ in range(20):
+            call = asyncio.create_task(client.call(RUN, same, (np.zeros(100_000),)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            call.cancel()
+        await client.call(RUN, echo)
+        await until(lambda: (gc.collect(), not len(wire._sending._blocks))[1])
+        (connection,) = owner.server._connections
+        await until(lambda: (gc.collect(), not len(connection.wire._sending._blocks))[1])
+        await client.close()
+
+
+async def test_who_leaves_drops_its_call() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        call = asyncio.create_task(client.call(RUN, forever))
+        await until(lambda: held == ["began"])
+        call.cancel()
+        await until(lambda: held == ["began", "ended"])
+        assert "0 calls" in repr(client)
+        await client.close()
+
+
+async def test_who_ends_drops_all_its_calls_and_its_lease() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        call = asyncio.create_task(client.call(RUN, forever))
+        await until(lambda: held == ["began"])
+        await client.close()
+        with pytest.raises(NotReadyError, match="has ended"):
+            await call
+        await until(lambda: held == ["began", "ended"])
+        assert owner.ended["leases"] == 1
+        with pytest.raises(NotReadyError, match="another one starts") as caught:
+            await client.call(RUN, echo)
+        assert caught.value.retry_after == 1.0
+
+
+async def test_an_owner_that_does_not_answer_is_given_up() -> None:
+    async with an_owner() as owner:
+        client = await owner.client(timeout=0.01)
+        with pytest.raises(DeadlineExceededError, match="running"):
+            await client.call(RUN, forever)
+        await until(lambda: held == ["began", "ended"])
+        await client.close()
+
+
+async def times_out(_value: str) -> None:
+    raise TimeoutError("its own")
+
+
+async def test_a_timeout_of_the_call_itself_is_another_thing() -> None:
+    async with an_owner() as owner:
+        for timeout in (None, 30.0):
+            client = await owner.client(timeout)
+            with pytest.raises(TimeoutError, match="its own"):
+                await client.call(RUN, times_out)
+            await client.close()
+
+
+async def test_what_the_owner_counts_is_told_to_one_of_those_that_call() -> None:
+    async with an_owner() as owner:
+        clients = [await owner.client() for _ in range(2)]
+        for client in clients:
+            await client.call(BATCH, sizes, (1,))
+        told = [client._statistics for client in clients]
+        await until(lambda: sum(each.calls for each in told) == 2)
+        assert sum(each.batch_sizes.get(1, 0) for each in told) == 2
+        for client in clients:
+            await client.close()
+
+
+async def test_where_no_owner_will_ever_be_that_is_told() -> None:
+    outside, inside = Door.pair()
+    inside.close()
+    with pytest.raises(LoaderFailedError, match="no process can be started"):
+        await OwnerClient("m", outside, CallStatistics(), None).open()
+    outside.close()
+
+
+async def test_a_connection_that_cannot_be_made_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse_to_connect(*_any: Any, **_names: Any) -> None:
+        raise OSError("too many open files")
+
+    outside, inside = Door.pair()
+    before = len(os.listdir("/proc/self/fd"))
+    client = OwnerClient("m", outside, CallStatistics(), None)
+    monkeypatch.setattr(
+        asyncio.get_running_loop(), "create_unix_connection", refuse_to_connect, raising=True
+    )
+    with pytest.raises(OSError, match="too many"):
+        await client.open()
+    monkeypatch.undo()
+    outside.close()
+    inside.close()
+    del client
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+async def test_who_knocks_is_told_why_nobody_opens() -> None:
+    outside, inside = Door.pair()
+    knocking = asyncio.create_task(OwnerClient("m", outside, CallStatistics(), None).open())
+    leaving = asyncio.create_task(OwnerClient("m", outside, CallStatistics(), None).open())
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    bytes_in_it = asyncio.create_task(OwnerClient("m", outside, CallStatistics(), None).open())
+    await asyncio.sleep(0)
+    refuse(inside, "m", ValueError(b"x"))
+    with pytest.raises(ValueError, match="x"):
+        await knocking
+    with pytest.raises(ValueError, match="x"):
+        await bytes_in_it
+    knocking = asyncio.create_task(OwnerClient("m", outside, CallStatistics(), None).open())
+    await asyncio.sleep(0)
+    refuse(inside, "m", LoaderFailedError("m", "it is broken"))
+    with pytest.raises(LoaderFailedError, match="it is broken"):
+        await knocking
+    outside.close()
+    refuse(inside, "m", ValueError(b"nobody is there"))
+    inside.close()
+
+
+async def test_an_owner_that_ends_before_it_opens_is_told() -> None:
+    outside, inside = Door.pair()
+    client = OwnerClient("m", outside, CallStatistics(), None)
+    knocking = asyncio.create_task(client.open())
+    await asyncio.sleep(0)
+    ends = inside.open()
+    assert ends is not None
+    ends.socket.close()
+    with pytest.raises(LoaderFailedError, match="its process ended"):
+        await knocking
+    outside.close()
+    inside.close()
+
+
+async def test_an_engine_sends_away_what_is_elsewhere_and_runs_what_is_here() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        engine = OwnedEngine("m", CallStatistics(), placement="inline")
+        values: list[tuple[Any, str]] = [(Elsewhere(client), "value"), ("here", "here")]
+        for value, expected in values:
+            assert await engine.run(echo, value) == [expected, {}]
+            assert await engine.batch(1, value, sizes, 1) == 1
+            assert await engine.batch_many(1, value, sizes, [1, 2]) == [2, 2]
+            engine.run_now(echo, value, (), {})
+            engine.batch_now(value, sizes, 1)
+        await engine.close()
+        await client.close()
+
+
+async def test_a_caller_that_leaves_as_the_owner_ends_is_not_told_twice() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        call = asyncio.create_task(client.call(RUN, forever))
+        await until(lambda: held == ["began"])
+        (connection,) = owner.server._connections
+        call.cancel()
+        client._end()
+        await asyncio.wait([call])
+        assert call.cancelled()
+        connection.wire.close()
+        connection.wire.send_value(["nobody hears this"])
+        connection.wire._let_go(0)
+        await client.lost()
+
+
+async def test_a_message_that_names_nothing_known_is_answered_with_an_error() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        wire: Any = client._wire
+        answer = client._calls[77] = asyncio.get_running_loop().create_future()
+        wire.send_value([RUN, 77, ["no.such", "x"], [np.zeros(100_000)], {}])
+        with pytest.raises(ConfigurationError, match="there is no 'x'"):
+            await answer
+        await until(lambda: not len(wire._sending._blocks))
+        await client.close()
+
+
+async def test_an_owner_ends_when_nobody_can_knock_any_more() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        owner.outside.close()
+        await owner.serving
+        await client.lost()
+
+
+async def test_nothing_is_left_of_connections() -> None:
+    async with an_owner() as owner:
+        gc.collect()
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            client = await owner.client()
+            await client.call(RUN, same, (np.zeros(100_000),))
+            await client.close()
+            del client
+        await until(lambda: (gc.collect(), len(os.listdir("/proc/self/fd")) == before)[1])
+        assert "loadonce-calls" not in Path("/proc/self/maps").read_text()  # noqa: ASYNC240

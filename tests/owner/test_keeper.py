@@ -1,0 +1,160 @@
+"""The keeper: an owner for whoever knocks, and another when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from loadonce.owner import keeper as keeper_module
+from loadonce.owner.door import Door
+from loadonce.owner.keeper import Keeper, Pulse, Ward, fork_keeper
+
+pytestmark = pytest.mark.timeout(60)
+
+Run = Callable[[Door, Pulse], int]
+
+
+@contextmanager
+def kept(*runs: Run, guardian: int | None = None) -> Iterator[tuple[Keeper, list[Door]]]:
+    """A keeper of owners that do this."""
+    wards = [Ward(f"m{number}", *Door.pair(), run) for number, run in enumerate(runs)]
+    keeper = fork_keeper(wards, guardian=guardian, prepare=lambda: None)
+    try:
+        yield keeper, [ward.outside for ward in wards]
+    finally:
+        for ward in wards:
+            ward.outside.close()
+        keeper.close()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "_LAST_SECONDS", 0.1)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def noting(path: Path, then: Run) -> Run:
+    def run(door: Door, pulse: Pulse) -> int:
+        with path.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return then(door, pulse)
+
+    return run
+
+
+def nobody_is_behind(door: Door) -> bool:
+    try:
+        door.knock().socket.close()
+    except OSError:
+        return True
+    return False
+
+
+def serves(door: Door, pulse: Pulse) -> int:
+    while True:
+        pulse.beat()
+        time.sleep(0.05)
+
+
+def dies(door: Door, pulse: Pulse) -> int:
+    pulse.beat()
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return 0
+
+
+def fails(door: Door, pulse: Pulse) -> int:
+    raise ValueError("a bug")
+
+
+def test_an_owner_starts_when_somebody_knocks_and_only_there(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    with kept(noting(other, serves), noting(one, serves)) as (_keeper, doors):
+        stack.enter_context(doors[1].knock().socket)
+        until(lambda: len(lines(one)) == 1)
+        (pid,) = lines(one)
+        os.kill(int(pid), signal.SIGKILL)
+        until(lambda: len(lines(one)) == 2)  # what was asked for waits for the next one
+        assert lines(other) == []
+
+
+def test_an_owner_that_fails_is_one_that_died_while_it_loaded(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    with kept(noting(tmp_path / "a", fails)) as (_keeper, doors):
+        ends = doors[0].knock()
+        stack.enter_context(ends.socket)
+        ends.socket.setblocking(True)
+        told = b""
+        while part := ends.socket.recv(4096):
+            told += part
+        assert b"its process ended while it loaded: exit code 1" in told
+    assert len(lines(tmp_path / "a")) == 1
+
+
+def test_one_that_dies_again_and_again_is_started_with_pauses(
+    stack: ExitStack, tmp_path: Path
+) -> None:
+    with kept(noting(tmp_path / "a", dies)) as (_keeper, doors):
+        stack.enter_context(doors[0].knock().socket)
+        began = time.monotonic()
+        until(lambda: len(lines(tmp_path / "a")) == 3)
+        assert time.monotonic() - began > 0.4
+
+
+def test_an_owner_that_does_not_end_is_killed(stack: ExitStack, tmp_path: Path) -> None:
+    with kept(noting(tmp_path / "a", serves), serves) as (_keeper, doors):
+        stack.enter_context(doors[0].knock().socket)
+        until(lambda: len(lines(tmp_path / "a")) == 1)
+    (pid,) = lines(tmp_path / "a")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+def test_a_keeper_may_belong_to_another_process_than_the_one_that_forked_it() -> None:
+    with kept(serves, guardian=1) as (keeper, doors):  # it is no child of that: it ends at once
+        assert keeper.pid == 0
+        until(lambda: nobody_is_behind(doors[0]))
+
+
+def test_somebody_else_may_have_waited_for_it() -> None:
+    with kept(serves) as (keeper, doors):
+        doors[0].close()
+        keeper.lifeline.close()
+        os.waitpid(keeper.pid, 0)
+
+
+def test_what_listens_is_closed_in_it(stack: ExitStack, tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with kept(noting(tmp_path / "a", serves)) as (_keeper, doors):
+            stack.enter_context(doors[0].knock().socket)
+            until(lambda: len(lines(tmp_path / "a")) == 1)
+            listener.close()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(address, timeout=5)
