@@ -35,7 +35,9 @@ def noted(source: Source) -> list[bytes]:
     return [bytes(source.data)]
 
 class Models(Registry):
-    a: Model[list[bytes]] = artifact("a.bin", loader=noted, placement="process")
+    a: Model[list[bytes]] = artifact(
+        "a.bin", loader=noted, placement="process", close=lambda _value: note("closed")
+    )
 
 models = Models(root=HERE / "models")
 app = FastAPI(lifespan=models.lifespan)
@@ -96,6 +98,10 @@ def pids(process: Any, workers: int) -> tuple[dict[int, int], int]:
     return found, owner
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def pss(pid: int) -> float:
     """Its share of memory, in MiB."""
     found = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
@@ -151,6 +157,7 @@ def test_four_workers_have_one_copy_and_batches_gather_across_them(
     page = process.get("/metrics")
     assert process.stop() == 0
     assert not is_alive(owner)
+    assert "closed" in (tmp_path / "notes.txt").read_text()  # before the server has ended
     assert page.status_code in (200, 404)
 
 
@@ -212,6 +219,21 @@ def test_a_reload_brings_a_new_owner_and_ends_the_old_one(
     until(lambda: not is_alive(owner))
     assert process.stop() == 0
     until(lambda: not is_alive(successor))
+
+
+def test_a_killed_keeper_is_replaced_with_all_of_its_generation(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=b"hello")
+    process = serve("--workers", "2")
+    _found, owner = pids(process, 2)
+    keeper = parent_of(owner)
+    os.kill(keeper, signal.SIGKILL)
+    process.wait_for("the former generation has ended")
+    _found, successor = pids(process, 2)
+    assert loads(tmp_path) == [owner, successor]
+    assert not is_alive(owner)
+    assert process.stop() == 0
 
 
 def test_what_cannot_be_loaded_there_stops_the_start_with_one_message(

@@ -51,7 +51,8 @@ def is_fine(value: str) -> bool:
 
 
 def leave_a_note(value: str) -> None:
-    Path(value).write_text(f"closed by {os.getpid()}")
+    if value.endswith("note"):
+        Path(value).write_text(f"closed by {os.getpid()}")
 
 
 class Models(Registry):

@@ -91,17 +91,19 @@ class Keeper:
     """The keeper, as the process that has forked it knows it.
 
     Attributes:
-        pid: its process; 0 if it is not this process's child.
+        pid: its process; 0 if it has ended already.
         lifeline: it lives as long as any process has this open.
+        is_child: whether it is this process's child.
     """
 
     pid: int
     lifeline: socket.socket
+    is_child: bool
 
     def close(self) -> None:
         """Let it end, with its owners, unless other processes hold the lifeline; wait for it."""
         self.lifeline.close()
-        if self.pid:
+        if self.is_child:
             with contextlib.suppress(ChildProcessError):  # somebody waits for all children
                 os.waitpid(self.pid, 0)
 
@@ -127,15 +129,16 @@ def fork_keeper(
                 os._exit(0)
             while os.getppid() == between:  # it is about to end
                 time.sleep(0.0005)
+            theirs.sendall(f"{os.getpid()}".encode())
         lifeline.close()
         _become(lambda: _keep(wards, theirs, guardian or parent, prepare))
     theirs.close()
     if guardian is not None:
         os.waitpid(pid, 0)
-        pid = 0
+        pid = int(lifeline.recv(32) or 0)
     for ward in wards:
         ward.inside.close()
-    return Keeper(pid, lifeline)
+    return Keeper(pid, lifeline, is_child=guardian is None)
 
 
 def _become(run: Callable[[], int]) -> NoReturn:

@@ -24,9 +24,17 @@ class ZygoteProcess:
     channel: Channel
     began: float
     locks: dict[str, Any] = field(default_factory=dict)  # their stamps when it loaded
+    keeper: int = 0  # which has its models that live in processes of their own
     is_loaded: bool = False
     is_alive: bool = True
     has_served: bool = False  # one of its workers has been ready
+
+    def loses_keeper(self, pid: int, status: int) -> bool:
+        """Whether it was its keeper that ended, and not because all others of it have."""
+        if pid != self.keeper:
+            return False
+        self.keeper = 0
+        return status != 0
 
 
 @dataclass(eq=False, slots=True)

@@ -64,6 +64,7 @@ class Preloading:
         self.locks: Stamps = {}
         self._options = options
         self._stopping = stopping
+        self._keeper: Keeper | None = None
         self.environment = OneThread()
 
     def load(self) -> None:
@@ -86,6 +87,11 @@ class Preloading:
         self.locks = stamps(lock_files(known_registries()))  # before they are read
         self._keeper = self._keep_owners()
         asyncio.run(self._preload(app))
+
+    @property
+    def keeper(self) -> int:
+        """The process that has the models in processes of their own; 0 if there are none."""
+        return self._keeper.pid if self._keeper is not None else 0
 
     def settle(self) -> None:
         """Leave one thread, no garbage, and nothing that a collection in a worker would copy."""

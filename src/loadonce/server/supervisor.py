@@ -122,7 +122,7 @@ class Supervisor:
 
     def _hear_zygote(self, zygote: ZygoteProcess, message: Message) -> None:
         zygote.is_loaded = True
-        zygote.locks = message["locks"]
+        zygote.locks, zygote.keeper = message["locks"], message["keeper"]
         fields = {"models": message["inherited"], "seconds": message["seconds"]}
         self._teller.step("models loaded once for all workers", fields)
         self._fill()
@@ -187,7 +187,8 @@ class Supervisor:
         for zygote in filter(None, (self._current, self._coming)):
             self._watch.hang_up(zygote.channel)
             self._watch.after(_LAST_FUNCTIONS, partial(kill, zygote.pid, signal.SIGKILL))
-            while zygote.is_alive:
+            self._watch.after(_LAST_FUNCTIONS, partial(kill, zygote.keeper, signal.SIGKILL))
+            while zygote.is_alive or zygote.keeper:
                 self._watch.turn()
 
     def _start_again(self) -> None:
@@ -377,8 +378,8 @@ class Supervisor:
             kill(worker.pid, number)
 
     def _bury(self, pid: int, status: int) -> None:
-        for zygote in (self._current, self._coming):
-            if zygote is not None and zygote.pid == pid:
+        for zygote in filter(None, (self._current, self._coming)):
+            if zygote.pid == pid or zygote.loses_keeper(pid, status):
                 self._lose_zygote(zygote, status)
         for worker in list(self._workers):
             if not worker.pid:  # it may have told before it ended

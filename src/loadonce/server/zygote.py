@@ -123,6 +123,7 @@ class _Zygote:
             "what": "loaded",
             "inherited": sum(slot.inherited is not None for slot in slots),
             "locks": self._preloading.locks,
+            "keeper": self._preloading.keeper,
             "seconds": round(time.monotonic() - began, 3),
         }
         self._channel.send(loaded)
