@@ -22,13 +22,14 @@ from loadonce import (
     StartupError,
     State,
     artifact,
+    lock_directory,
     resource,
 )
-from loadonce.errors import CallFailedError, LoaderFailedError
+from loadonce.errors import CallFailedError, GoldenMismatchError, LoaderFailedError
 from loadonce.lifecycle import owner as owner_module
 from loadonce.lifecycle import slot as slot_module
 from loadonce.lifecycle.inheriting import why_not_inherited
-from loadonce.lifecycle.owning import connect
+from loadonce.lifecycle.owning import _renew, connect
 from loadonce.lifecycle.version import Version
 from loadonce.owner import keeper as keeper_module
 
@@ -279,6 +280,50 @@ async def test_a_model_whose_keeper_is_gone_says_so(locked: Locked) -> None:
         keeper: Any = models._keeper
         os.kill(keeper.pid, signal.SIGKILL)
         await until(lambda: "no process can be started" in models.a.status().error)
+
+
+def relock(root: Path, content: str) -> None:
+    (root / "a.bin").write_text(content)
+    lock_directory(root)
+
+
+async def test_a_reload_loads_beside_the_old_version_which_its_leases_keep(
+    locked: Locked,
+) -> None:
+    root = locked(a="old")
+    async with Models(root).loaded() as models, models.a.lease() as older:
+        process = await older.run(pid)
+        relock(root, "new")
+        await models.a.reload()
+        async with models.a.lease() as newer:
+            assert (await newer.run(whole), await older.run(whole)) == ("new", "old")
+            assert await newer.run(pid) == process
+            assert newer.version != older.version
+        relock(root, "wrong")
+        with pytest.raises(GoldenMismatchError):
+            await models.a.reload()
+        async with models.a.lease() as newer:
+            assert await newer.run(whole) == "new"
+
+
+async def test_what_one_process_reloads_the_others_get(locked: Locked) -> None:
+    root = locked(a="old")
+    models, others = Models(root), Models(root)
+    async with models.loaded():
+        others.a.slot.door = models.a.slot.door
+        async with others.loaded():
+            async with models.a.lease() as one, others.a.lease() as other:
+                assert await one.run(pid) == await other.run(pid)
+            relock(root, "new")
+            await models.a.reload()
+            await until(lambda: others.a.status().version == models.a.status().version)
+            async with others.a.lease() as other:
+                assert await other.run(whole) == "new"
+            version: Any = others.a.slot.current
+        assert version.state is State.UNLOADED
+        _renew(others.a.slot, version)  # it serves no longer
+        assert not others.a.slot.has_newer
+        others.a.slot.door = None
 
 
 def _preload_and_fork(models: Models) -> int:

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,15 @@ class Owner:
         self.server = OwnerServer(
             "m",
             self.inside,
-            {"label": "1"},
+            lambda: {"label": "1"},
             lambda: Lease(self.engine, self.ended),
             lambda: self.statistics.snapshot({}).counters(),
+            self.reload,
         )
         self.serving = asyncio.create_task(self.server.serve())
+
+    async def reload(self) -> None:
+        self.ended["reloads"] += 1
 
     async def client(self, timeout: float | None = 30.0) -> OwnerClient:
         client = OwnerClient("m", self.outside, CallStatistics(), timeout)
@@ -302,6 +307,23 @@ async def test_what_the_owner_counts_is_told_to_one_of_those_that_call() -> None
         assert sum(each.batch_sizes.get(1, 0) for each in told) == 2
         for client in clients:
             await client.close()
+
+
+async def test_a_reload_is_told_to_the_others() -> None:
+    async with an_owner() as owner:
+        told: list[str] = []
+        asker, other = (
+            OwnerClient("m", owner.outside, CallStatistics(), None, partial(told.append, name))
+            for name in ("asker", "other")
+        )
+        await asker.open()
+        await other.open()
+        await asker.reload()
+        await until(lambda: told)
+        assert told == ["other"]
+        assert owner.ended["reloads"] == 1
+        await asker.close()
+        await other.close()
 
 
 async def test_where_no_owner_will_ever_be_that_is_told() -> None:

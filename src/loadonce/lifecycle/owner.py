@@ -70,9 +70,10 @@ async def _own(slot: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
     server = OwnerServer(
         slot.name,
         door,
-        {name: getattr(own.current, name) for name in TOLD},
+        lambda: {name: getattr(own.current, name) for name in TOLD},
         lambda: Handle(own, own.acquire()),
         lambda: own.statistics.snapshot({}).counters(),
+        lambda: manager.reload(own),
     )
     await server.serve()
     beating.cancel()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
-from loadonce.errors import LoaderFailedError
+from loadonce.errors import LoaderFailedError, LoadOnceError
 from loadonce.owner.client import Elsewhere, OwnerClient
 
-from .slot import Slot
+from .slot import Running, Slot
 from .version import State, Version
 
 TOLD = (
@@ -21,16 +22,38 @@ TOLD = (
 async def connect(slot: Slot[Any], version: Version[Any]) -> None:
     """Wait until the owner has loaded, and make the connection to it a READY version.
 
+    While another version serves, the owner loads anew first. Each connection stays with the version
+    that it found, which the owner keeps as long as any has it.
+
     Raises:
         ModelError: it could not load, or nobody starts one.
     """
     version.move(State.LOADING)
     if slot.door is None:
         raise LoaderFailedError(slot.name, "the process that would have it was never started")
-    client = OwnerClient(slot.name, slot.door, slot.statistics, slot.declaration.timeout)
+    serving = slot.current.value if slot.current is not None else None
+    if isinstance(serving, Elsewhere) and not slot.has_newer:
+        await serving.client.reload()
+    slot.has_newer = False
+    client = OwnerClient(
+        *(slot.name, slot.door, slot.statistics, slot.declaration.timeout),
+        newer=lambda: _renew(slot, version),
+    )
     for name, value in (await client.open()).items():
         setattr(version, name, value)
     version.is_inherited = True
     version.close = client.close
     version.ended = asyncio.create_task(client.lost(), name=f"owner-{slot.name}")
     version.publish(Elsewhere(client))
+
+
+def _renew(slot: Slot[Any], version: Version[Any]) -> None:
+    """The owner has loaded anew for somebody else: go on with what it has now."""
+    if slot.current is version and slot.manager is not None:
+        slot.has_newer = True
+        slot.renewal = asyncio.create_task(_reload(slot, slot.manager))
+
+
+async def _reload(slot: Slot[Any], manager: Running) -> None:
+    with suppress(LoadOnceError):  # told, and kept in the slot
+        await manager.reload(slot)

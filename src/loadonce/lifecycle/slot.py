@@ -72,6 +72,8 @@ class Slot(Generic[T]):
         self.current: Version[T] | None = None
         self.inherited: Version[T] | None = None  # loaded before the fork, not adopted yet
         self.door: Door | None = None  # to the process that has the object
+        self.renewal: asyncio.Task[None] | None = None
+        self.has_newer = False  # that process has a newer version than the one that serves here
         self.is_lost = False  # it served, and ended by itself
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it

@@ -13,7 +13,7 @@ from loadonce.observe.statistics import CallStatistics
 from .codec import to_tree
 from .door import Door
 from .failures import error_of
-from .messages import CANCEL, COUNTED, ERROR, FAILED, HELLO, RESULT, RESULTS
+from .messages import CANCEL, COUNTED, ERROR, FAILED, HELLO, NEWER, RELOAD, RESULT, RESULTS
 from .names import name_of
 from .wire import Wire
 
@@ -28,15 +28,22 @@ class OwnerClient:
         door: the outside.
         statistics: of this process; the owner tells it what it counts.
         timeout: the deadline of a call in seconds; the owner keeps it, this side in case it hangs.
+        newer: called when the owner has a newer version than this connection.
     """
 
     def __init__(
-        self, model: str, door: Door, statistics: CallStatistics, timeout: float | None
+        self,
+        model: str,
+        door: Door,
+        statistics: CallStatistics,
+        timeout: float | None,
+        newer: Callable[[], None] = lambda: None,
     ) -> None:
         self._model = model
         self._door = door
         self._statistics = statistics
         self._timeout = timeout
+        self._newer = newer
         self._numbers = itertools.count()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._hello: asyncio.Future[Mapping[str, Any]] | None = None
@@ -96,25 +103,37 @@ class OwnerClient:
             ConfigurationError: the function or a value cannot cross.
             Exception: what the call raised.
         """
-        name = name_of(function)
-        wire = self._wire
-        if wire is None or not wire.is_open:
-            raise self._unavailable()
-        number = next(self._numbers)
-        values, names = list(args), dict(kwargs or {})
-        wire.send(lambda put: [what, number, name, to_tree(values, put), to_tree(names, put)])
-        future = self._calls[number] = asyncio.get_running_loop().create_future()
-        self._statistics.in_flight += 1
+        rest = [name_of(function), list(args), dict(kwargs or {})]
         late = asyncio.timeout(None if self._timeout is None else self._timeout + _SLACK)
+        self._statistics.in_flight += 1
         try:
             async with late:
-                return await future
+                return await self._ask(what, rest)
         except TimeoutError:
             if self._timeout is None or not late.expired():
                 raise
             raise DeadlineExceededError(self._model, self._timeout, "running") from None
         finally:
             self._statistics.in_flight -= 1
+
+    async def reload(self) -> None:
+        """Have the owner make a newer version, which connections from then on will have.
+
+        Raises:
+            LoadOnceError: why it could not; it goes on with the one it has.
+        """
+        await self._ask(RELOAD, [])
+
+    async def _ask(self, what: str, rest: list[Any]) -> Any:
+        wire = self._wire
+        if wire is None or not wire.is_open:
+            raise self._unavailable()
+        number = next(self._numbers)
+        wire.send(lambda put: [what, number, *(to_tree(each, put) for each in rest)])
+        future = self._calls[number] = asyncio.get_running_loop().create_future()
+        try:
+            return await future
+        finally:
             if self._calls.pop(number, None) is not None and wire.is_open:
                 wire.send_value([CANCEL, number])
 
@@ -127,6 +146,8 @@ class OwnerClient:
             self._settle_hello(self._wire.read(rest[0]), None)
         elif what == FAILED:
             self._settle_hello(None, error_of(rest[0], self._wire.take))
+        elif what == NEWER:
+            self._newer()
         elif what == COUNTED:
             self._statistics.add(self._wire.read(rest[0]))
         else:

@@ -8,6 +8,7 @@ from typing import Final
 RUN: Final = "run"  # function, arguments, keyword arguments
 BATCH: Final = "batch"  # function, [item], {}
 MANY: Final = "many"  # function, [items], {"return_exceptions": ...}
+RELOAD: Final = "reload"  # and tell the others
 CANCEL: Final = "cancel"
 
 # From the owner, the first three with the number of the call.
@@ -16,4 +17,5 @@ RESULTS: Final = "results"  # for each item whether it is a result, and the resu
 ERROR: Final = "error"
 HELLO: Final = "hello"  # what the owner has loaded
 FAILED: Final = "failed"  # why it has not
+NEWER: Final = "newer"  # it has a newer version; this connection keeps the one it began with
 COUNTED: Final = "counted"  # what it has counted since it last told anyone

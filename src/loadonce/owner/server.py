@@ -14,7 +14,20 @@ from loadonce.observe.statistics import COUNTERS, StatisticsSnapshot
 from .codec import Place, Put, Tree, to_tree
 from .door import Door, Ends
 from .failures import error_tree
-from .messages import BATCH, CANCEL, COUNTED, ERROR, FAILED, HELLO, MANY, RESULT, RESULTS, RUN
+from .messages import (
+    BATCH,
+    CANCEL,
+    COUNTED,
+    ERROR,
+    FAILED,
+    HELLO,
+    MANY,
+    NEWER,
+    RELOAD,
+    RESULT,
+    RESULTS,
+    RUN,
+)
 from .names import find
 from .wire import Wire, message_bytes
 
@@ -38,24 +51,27 @@ class OwnerServer:
     Args:
         model: the model's name.
         door: the inside.
-        hello: what each connection is told first.
+        hello: what each connection is told first, of the version it will hold.
         lease: holds the object, once for each connection.
         counted: what was counted until now; its growth is told to one of the connections.
+        reload: makes a newer version, which connections from then on will hold.
     """
 
     def __init__(
         self,
         model: str,
         door: Door,
-        hello: dict[str, Any],
+        hello: Callable[[], dict[str, Any]],
         lease: Callable[[], Lease],
         counted: Callable[[], StatisticsSnapshot],
+        reload: Callable[[], Awaitable[None]],
     ) -> None:
         self._model = model
         self._door = door
         self._hello = hello
         self._lease = lease
         self._counted = counted
+        self._reload = reload
         self._told = counted()
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,12 +95,22 @@ class OwnerServer:
             if ends is None:
                 over.set()
                 return
-            connection = _Connection(self._model, ends, self._lease(), self._connections.discard)
+            connection = _Connection(self, self._model, ends, self._lease())
             self._connections.add(connection)
-            connection.wire.send_value([HELLO, self._hello])
+            connection.wire.send_value([HELLO, self._hello()])
             task = asyncio.get_running_loop().create_task(connection.begin(ends))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def reload_for(self, asker: _Connection) -> None:
+        """Make a newer version, and tell all other connections that there is one."""
+        await self._reload()
+        for connection in self._connections - {asker}:
+            connection.wire.send_value([NEWER])
+
+    def forget(self, connection: _Connection) -> None:
+        """It has ended."""
+        self._connections.discard(connection)
 
     async def _tell(self) -> None:
         while True:
@@ -98,13 +124,11 @@ class OwnerServer:
 class _Connection:
     """The calls of one process."""
 
-    def __init__(
-        self, model: str, ends: Ends, lease: Lease, ended: Callable[[_Connection], None]
-    ) -> None:
+    def __init__(self, server: OwnerServer, model: str, ends: Ends, lease: Lease) -> None:
         self.wire = Wire(ends.sending, ends.receiving, self._hear, self.end)
         self._model = model
         self._lease = lease
-        self._ended = ended
+        self._server = server
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._is_over = False
 
@@ -121,7 +145,7 @@ class _Connection:
         for task in self._calls.values():
             task.cancel()
         self._lease.release()
-        self._ended(self)
+        self._server.forget(self)
 
     def _hear(self, message: list[Any]) -> None:
         what, number, *rest = message
@@ -138,9 +162,10 @@ class _Connection:
         self._calls[number] = task
         task.add_done_callback(lambda _task: self._calls.pop(number))
 
-    def _call(
-        self, what: str, name: list[str], values: list[Any], names: dict[str, Any]
-    ) -> Callable[[], Awaitable[Any]]:
+    def _call(self, what: str, *rest: Any) -> Callable[[], Awaitable[Any]]:
+        if what == RELOAD:
+            return partial(self._server.reload_for, self)
+        name, values, names = rest
         function = find(*name)
         if what == RUN:
             return partial(self._lease.run, function, *values, **names)
