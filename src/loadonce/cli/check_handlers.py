@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ForwardRef, get_args, get_origin
 
@@ -16,6 +15,7 @@ from loadonce.errors import ConfigurationError
 from loadonce.lifecycle.handle import Handle
 from loadonce.lifecycle.model import Model, Raw
 
+from .check_owned import check_owned, code_of
 from .check_types import fits, name_of
 from .findings import Finding
 from .routes import Handler, handlers
@@ -25,6 +25,7 @@ def check_handlers(app: Starlette) -> Iterator[Finding]:
     """Whether what each handler declares fits the models it depends on."""
     for handler in handlers(app):
         found = [*_check_dependant(handler.name, handler.dependant), *_check_endpoint(handler)]
+        found += check_owned(handler)
         models = sorted({model.name for model in models_of(handler.dependant)})
         if models and not found:
             yield Finding("ok", handler.name, f"fits {', '.join(models)}")
@@ -130,11 +131,8 @@ def _check_endpoint(handler: Handler) -> Iterator[Finding]:
 
 
 def _batches_lambda(call: Callable[..., object]) -> bool:
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(call))))
-    except (OSError, TypeError, SyntaxError):
-        return False
-    return any(
+    tree = code_of(call)
+    return tree is not None and any(
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("batch", "batch_many")
