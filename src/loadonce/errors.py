@@ -22,7 +22,8 @@ LoadOnceError
 │   │   ├── WrongTypeError             the object is not what was declared
 │   │   ├── WarmupError                the warm-up call raised
 │   │   ├── GoldenMismatchError        the golden example came out different
-│   │   └── InsufficientMemoryError    would not fit the memory limit
+│   │   ├── InsufficientMemoryError    would not fit the memory limit
+│   │   └── ReloadFailedError          the server's new generation does not serve; it tells why
 │   └── UnavailableError      a request cannot be served by this model now
 │       ├── NotReadyError              still loading, or draining; worth trying again
 │       ├── FailedError                failed to load
@@ -204,6 +205,11 @@ class GoldenMismatchError(LoadError):
 
 class InsufficientMemoryError(LoadError):
     """Loading would not fit the memory limit."""
+
+
+class ReloadFailedError(LoadError):
+    """`loadonce serve` could not reload all its workers; `found` tells why. The former models serve
+    on."""
 
 
 class UnavailableError(ModelError):

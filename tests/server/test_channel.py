@@ -49,3 +49,13 @@ def test_an_end_that_closes_with_messages_unread_is_an_end() -> None:
     there.close()  # resets the connection
     assert here.receive() is None
     here.close()
+
+
+def test_what_is_no_message_ends_the_talk() -> None:
+    for text in (b"{", b"[1]", b"\xff"):
+        here, there = Channel.pair()
+        os.write(there.fileno(), text)
+        assert here.receive() is None
+        here.close()
+        assert not here.send({"what": "closed"})
+        there.close()

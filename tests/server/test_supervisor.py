@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from loadonce.server.channel import Channel
+from loadonce.server.generations import _kill_slow
 from loadonce.server.logs import StartLines
 from loadonce.server.offspring import WorkerProcess, ZygoteProcess
 from loadonce.server.options import ServeOptions
@@ -35,7 +36,7 @@ def supervisor() -> Iterator[Supervisor]:
         with made._watch.signals():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             yield made
-            for worker in made._workers:
+            for worker in made.workers:
                 worker.channel.close()
 
 
@@ -61,7 +62,7 @@ def asked_for(supervisor: Supervisor) -> tuple[WorkerProcess, Channel]:
     ours, theirs = Channel.pair()
     zygote = ZygoteProcess(0, theirs, 0.0, is_alive=False)
     worker = WorkerProcess(1, zygote, supervisor._board[0], ours, 0.0)
-    supervisor._workers.append(worker)
+    supervisor.workers.append(worker)
     ours.set_blocking(False)
     return worker, theirs
 
@@ -72,9 +73,9 @@ def test_a_terminal_that_closes_stops_it(
     """Elsewhere SIGHUP reloads."""
     monkeypatch.setattr(sys, "stdin", _Terminal())
     supervisor._receive(signal.SIGHUP)
-    supervisor._start_generation()  # a timer that comes too late
+    supervisor._generations.start()  # a timer that comes too late
     assert supervisor._code == 0
-    assert supervisor._coming is None
+    assert supervisor._generations.coming is None
 
 
 @pytest.mark.parametrize("why", ["stop", "leave"])
@@ -94,10 +95,10 @@ def test_a_worker_that_is_born_too_late_ends_at_once(
 
 def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor) -> None:
     worker, theirs = asked_for(supervisor)
-    supervisor._current = worker.zygote
+    supervisor._generations.current = worker.zygote
     theirs.send({"what": "born", "pid": 4_000_000, "models": []})
     supervisor._bury(4_000_000, -signal.SIGSEGV)
-    assert supervisor._workers == []
+    assert supervisor.workers == []
     theirs.close()
 
 
@@ -122,10 +123,43 @@ def test_a_worker_in_which_a_model_hangs_retires_where_another_can_take_its_plac
 def test_a_worker_that_was_never_forked_is_not_waited_for(supervisor: Supervisor) -> None:
     worker, theirs = asked_for(supervisor)
     supervisor._miss_worker(worker)
-    assert supervisor._workers == []
+    assert supervisor.workers == []
     theirs.close()
     worker, theirs = asked_for(supervisor)
     worker.pid = 4_000_000  # the control: of this one SIGCHLD tells
     supervisor._miss_worker(worker)
-    assert supervisor._workers == [worker]
+    assert supervisor.workers == [worker]
+    theirs.close()
+
+
+def test_what_fails_while_it_stops_spoils_the_exit_code(supervisor: Supervisor) -> None:
+    ours, theirs = Channel.pair()
+    supervisor._generations.coming = ZygoteProcess(0, ours, 0.0, is_alive=False)
+    supervisor._stop(signal.SIGTERM)
+    assert supervisor._code == 0
+    supervisor._generations.fail(3, "the loading process died")
+    assert supervisor._code == 1
+    theirs.close()
+
+
+def test_a_process_that_does_not_end_is_killed(supervisor: Supervisor, child: int) -> None:
+    ours, theirs = Channel.pair()
+    zygote = ZygoteProcess(child, ours, 0.0)
+    _kill_slow(zygote)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    zygote.is_alive = False
+    _kill_slow(zygote)  # the control: somebody else may have that number now
+    ours.close()
+    theirs.close()
+
+
+def test_a_generation_that_was_replaced_meanwhile_is_not_replaced_again(
+    supervisor: Supervisor,
+) -> None:
+    ours, theirs = Channel.pair()
+    generations = supervisor._generations
+    generations.current = ZygoteProcess(0, ours, 0.0)
+    generations._replace()
+    assert generations.coming is None
+    ours.close()
     theirs.close()

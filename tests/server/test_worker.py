@@ -6,6 +6,7 @@ import pytest
 
 from loadonce import Model, Registry, artifact
 from loadonce.server.channel import Channel
+from loadonce.server.intents import Intents
 from loadonce.server.options import ServeOptions
 from loadonce.server.process import AppProcess
 from loadonce.server.worker import _obey
@@ -20,7 +21,7 @@ async def test_it_leaves_when_told_not_when_nobody_is_there_to_tell(is_told: boo
     if is_told:
         there.send({"what": "leave"})
     there.close()
-    _obey(process, here)
+    _obey(process, here, Intents(here))
     here.close()
     assert process.stopping.is_replaced is is_told
     assert process.stopping.requested.is_set() is is_told
@@ -36,7 +37,7 @@ async def test_it_is_told_of_versions_that_must_not_serve() -> None:
     here, there = Channel.pair()
     known = [{"model": name, "version": "1", "sha256": "abc"} for name in ("told_of", "unknown")]
     there.send({"what": "quarantine", "models": known})
-    _obey(process, here)
+    _obey(process, here, Intents(here))
     assert models.told_of.slot.quarantined == {"abc"}
     assert not process.stopping.is_replaced
     here.close()

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from loadonce.errors import LoadOnceError
 
-COMMANDS = ("serve", "dev", "check", "inspect", "lock", "convert")
+COMMANDS = ("serve", "dev", "check", "inspect", "lock", "convert", "reload", "rollback")
 
 
 class _Commands(TyperGroup):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,6 +44,23 @@ def serve(
             help="Load anew, beside what serves, when a models.lock changes.",
         ),
     ] = False,
+    reload_policy: Annotated[
+        Literal["availability", "memory"],
+        typer.Option(
+            "--reload-policy",
+            help="availability: a reload has both generations in memory for a while, if they fit. "
+            "memory: it ends the one that serves first, and clients wait.",
+        ),
+    ] = "availability",
+    keep_generations: Annotated[
+        int,
+        typer.Option(
+            "--keep-generations",
+            min=0,
+            max=1,
+            help="How many former generations stay in memory, for `loadonce rollback`.",
+        ),
+    ] = 1,
     max_worker_memory: Annotated[
         str,
         typer.Option(
@@ -204,6 +221,8 @@ def serve(
         fork=is_linux() if fork is None else fork,
         worker_timeout=worker_timeout,
         reload_models=reload_models,
+        reload_policy=reload_policy,
+        keep_generations=keep_generations,
         max_worker_bytes=_bytes(max_worker_memory),
         max_worker_requests=max_worker_requests,
     )

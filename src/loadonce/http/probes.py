@@ -32,6 +32,8 @@ from .problems import OK, SERVICE_UNAVAILABLE, render
 if TYPE_CHECKING:
     from starlette.types import Scope
 
+RELOAD_FAILURE = "loadonce_reload_failure"  # in the lifespan's state: how a server tells of reloads
+
 LIVE, STARTED, READY = "/livez", "/startupz", "/readyz"
 
 _LEAVING = frozenset({State.DRAINING.value, State.UNLOADED.value})
@@ -41,25 +43,30 @@ def probe_route(registries: Sequence[Registry]) -> Route:
     """The route of all three, for GET and HEAD; no part of the app's API: no dependencies, no
     schema."""
 
-    def livez() -> Response:
+    def livez(_request: Request) -> Response:
         return _response(OK, "ok")
 
-    def startupz() -> Response:
+    def startupz(_request: Request) -> Response:
         found = [registry.readiness() for registry in registries]
         is_started = all(one.is_started for one in found)
         status = OK if is_started else SERVICE_UNAVAILABLE
         return _response(status, "ok" if is_started else "loading", _states(registries, found))
 
-    def readyz() -> Response:
+    def readyz(request: Request) -> Response:
         found = [registry.readiness() for registry in registries]
         word = _word(found)
         status = OK if word in ("ok", "degraded") else SERVICE_UNAVAILABLE
-        return _response(status, word, _states(registries, found))
+        states = _states(registries, found)
+        return _response(status, word, states, _reload_failure(request, registries))
 
-    probes: dict[str, Callable[[], Response]] = {LIVE: livez, STARTED: startupz, READY: readyz}
+    probes: dict[str, Callable[[Request], Response]] = {
+        LIVE: livez,
+        STARTED: startupz,
+        READY: readyz,
+    }
 
     async def probe(request: Request) -> Response:
-        return probes["/" + request.path_params["probe"]]()
+        return probes["/" + request.path_params["probe"]](request)
 
     return ProbeRoute("/{probe}", probe, only=tuple(probes))
 
@@ -112,10 +119,27 @@ def _states(registries: Sequence[Registry], found: Sequence[Readiness]) -> dict[
     return states
 
 
-def _response(status: int, word: str, states: dict[str, str] | None = None) -> Response:
+def _reload_failure(request: Request, registries: Sequence[Registry]) -> str:
+    """Why the last reload failed, the former models serving on: of the server, or of models that
+    were reloaded in this process. Names and kinds of errors only: this is for everybody."""
+    ask: Callable[[], str] | None = getattr(request.state, RELOAD_FAILURE, None)
+    told = [ask()] if ask is not None else []
+    for registry in registries:
+        for model in registry:
+            error = model.slot.error
+            if error is not None and model.state is State.READY:
+                told.append(f"model '{model.name}': {type(error).__name__}")
+    return "; ".join(filter(None, told))
+
+
+def _response(
+    status: int, word: str, states: dict[str, str] | None = None, reload_failure: str = ""
+) -> Response:
     content: dict[str, object] = {"status": word}
     if states is not None:
         content["models"] = states
+    if reload_failure:
+        content["reload_failed"] = reload_failure
     return Response(
         render(content),
         status_code=status,

@@ -80,6 +80,10 @@ class Builder:
         default_factory=lambda: cache(installed_version)
     )
 
+    def is_allowed(self, size: int) -> bool:
+        """Whether the limit set for this process alone lets it hold so many bytes more."""
+        return self.memory_limit is None or resident_bytes() + size <= self.memory_limit
+
     def memory_refusal(self, needs: Sequence[tuple[str, int]]) -> str:
         """Why these loads (name, bytes) cannot happen together; "" if they can."""
         known = [available_bytes()]

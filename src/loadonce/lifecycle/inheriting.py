@@ -14,13 +14,18 @@ from .building import artifact_of
 from .loading import LoadPlan
 from .manager import Manager
 from .slot import Slot
+from .verifying import MakeRoom
 from .version import State
 
 OWNED = 'placement="process"'
 
 
 async def preload(
-    slots: Sequence[Slot[Any]], root: Path, settings: Settings, events: Events
+    slots: Sequence[Slot[Any]],
+    root: Path,
+    settings: Settings,
+    events: Events,
+    make_room: MakeRoom | None = None,
 ) -> None:
     """Verify and load what may cross a fork, and leave it in the slots as `inherited`.
 
@@ -35,7 +40,7 @@ async def preload(
     owned = [slot for slot in slots if slot.door is not None and slot.declaration.when == "startup"]
     wanted = [slot for slot in slots if slot in inherited or slot in owned]
     unfrozen = settings.model_copy(update={"freeze": False})
-    manager = Manager(wanted, root, unfrozen, events, is_before_fork=True)
+    manager = Manager(wanted, root, unfrozen, events, is_before_fork=True, make_room=make_room)
     await manager.start()
     for slot in wanted:
         loaded, slot.current = slot.current, None

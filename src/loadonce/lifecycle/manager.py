@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,8 @@ from .owning import connect
 from .policy import back_off
 from .retiring import unload
 from .slot import Slot, dependents
-from .verifying import Verifier
+from .verifying import MakeRoom, Verifier
 from .version import State, Version
-
-logger = logging.getLogger("loadonce")
 
 _Entries = Sequence[tuple[Slot[Any], Version[Any]]]
 
@@ -44,6 +41,7 @@ class Manager:
         root: where the artifacts and the lock file lie, unless an artifact names its own.
         settings: what the operator set.
         events: where each change is announced.
+        make_room: awaited before a start loads, with how many bytes that takes.
         is_before_fork: what is loaded will be used in processes forked from this one, only there.
     """
 
@@ -54,6 +52,7 @@ class Manager:
         settings: Settings,
         events: Events,
         is_before_fork: bool = False,
+        make_room: MakeRoom | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.is_stopping = False
@@ -61,15 +60,15 @@ class Manager:
         callers = sum(slot.declaration.threads for slot in slots if slot.is_read_here)
         self.native_threads = thread_share(usable_cores(), settings.workers, callers)
         self._reloading = asyncio.Lock()
-        self._settings = settings
         self._events = events
-        allow, limit = settings.allow_version_mismatch, settings.memory_limit
-        self._builder = Builder(events, Lanes(), allow, limit, is_before_fork)
+        limits = settings.allow_version_mismatch, settings.memory_limit
+        self._builder = Builder(events, Lanes(), *limits, is_before_fork)
         self._verifier = Verifier(
             self._builder,
             root,
             is_development=settings.development,
             on_failure=lambda slot, error: self._fail(slot, slot.next_version(), error),
+            make_room=make_room,
         )
         self._opened: list[tuple[Slot[Any], Version[Any]]] = []
         self._waiting_reloads: dict[Slot[Any], asyncio.Task[None]] = {}

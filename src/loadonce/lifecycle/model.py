@@ -173,6 +173,9 @@ class Model(Generic[T]):
         Calls that wait for their turn share one load; one that comes while the artifact is read
         gets a load of its own, for the bytes may be newer.
 
+        Under `loadonce serve` all workers, and all models in them, are reloaded together: a new
+        generation serves when this returns, and the process in which it was called ends soon.
+
         Raises:
             NotRunningError: the registry is not running.
             ModelError: the new version failed; the old one serves on.
@@ -180,7 +183,10 @@ class Model(Generic[T]):
         manager = self.slot.manager
         if manager is None:
             raise self.slot.unavailable()
-        await manager.reload(self.slot)
+        if self.slot.reload_elsewhere is not None:
+            await self.slot.reload_elsewhere(self.name)
+        else:
+            await manager.reload(self.slot)
 
     def status(self) -> ModelStatus:
         """What is known of this model now."""

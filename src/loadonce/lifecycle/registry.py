@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from loadonce.settings import Settings
 
     from .manager import Manager
+    from .verifying import MakeRoom
 
 _alive: weakref.WeakSet[Registry] = weakref.WeakSet()
 
@@ -151,11 +152,15 @@ class Registry:
         finally:
             await self._leave()
 
-    async def preload(self) -> None:
+    async def preload(self, make_room: MakeRoom | None = None) -> None:
         """Load what may cross a fork, and leave it to the processes that are forked from this one:
         they adopt it, without opening a file, when they run this registry. Calls no model.
 
         Await it by `asyncio.run`, so that no event loop is left when the process forks.
+
+        Args:
+            make_room: awaited before the objects are loaded, once their bytes are verified, with
+                how many bytes they will take.
 
         Raises:
             StartupError: a required model failed.
@@ -166,7 +171,7 @@ class Registry:
 
         slots, settings = [model.slot for model in self], Settings()
         with _bars(self.events, settings):
-            await preload(slots, self.root, settings, self.events)
+            await preload(slots, self.root, settings, self.events, make_room)
         # To read them takes 2.5 MB in each process; and to walk the heap would copy it.
         self._inherited = settings.model_copy(update={"progress": "never", "freeze": False})
 

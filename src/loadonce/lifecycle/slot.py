@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints
@@ -75,6 +75,8 @@ class Slot(Generic[T]):
         self.renewal: asyncio.Task[None] | None = None
         self.has_newer = False  # that process has a newer version than the one that serves here
         self.is_lost = False  # it served, and ended by itself
+        # Who reloads for several processes; awaited, with the model's name, instead of reloading.
+        self.reload_elsewhere: Callable[[str], Awaitable[None]] | None = None
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it
         self.failures = 0

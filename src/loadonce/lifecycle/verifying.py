@@ -4,7 +4,7 @@ fit. Nothing is deserialised here."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,12 @@ from .locking import locked_bytes, read_lock, resolve_root
 from .slot import Slot
 
 R = TypeVar("R")
+
+# Told how many bytes are needed; returns when there is as much room in memory as there will be.
+MakeRoom = Callable[[int], Awaitable[None]]
+
+
+_Needs = Sequence[tuple[Slot[Any], int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Verifier:
         root: where the artifacts lie that name no root of their own.
         is_development: lock what is not locked yet.
         on_failure: told of each slot that `verify_all` leaves out, and why.
+        make_room: awaited by `verify_all` once the bytes are verified, before anything is loaded;
+            before they are read only if there is no room for them.
     """
 
     def __init__(
@@ -44,11 +52,13 @@ class Verifier:
         *,
         is_development: bool,
         on_failure: Callable[[Slot[Any], ModelError], None],
+        make_room: MakeRoom | None = None,
     ) -> None:
         self._builder = builder
         self._root = root
         self._is_development = is_development
         self._on_failure = on_failure
+        self._make_room = make_room
         self._lock_reading = asyncio.Lock()  # development may write it
 
     async def verify_all(self, slots: Sequence[Slot[Any]]) -> dict[Slot[Any], Source]:
@@ -57,11 +67,17 @@ class Verifier:
             return {}
         known: dict[Path, LockFile] = {}  # each lock file is read once
         locked = await self._each(slots, lambda slot: self._lock_of(slot, known))
-        for slot in self._refuse([(slot, each.size) for slot, each in locked.items()]):
+        sizes = [(slot, each.size) for slot, each in locked.items()]
+        if self._refusal(sizes):  # and the objects will take as much again, at least
+            await self._ask_for_room([(slot, 2 * size) for slot, size in sizes])
+        for slot in self._refuse(sizes):
             del locked[slot]
         sources = await self._each(list(locked), lambda slot: self._read(slot, locked[slot]))
         required = {slot: each for slot, each in sources.items() if slot.declaration.required}
-        for slot in self._refuse(await self._builder.estimates(required)):
+        needs = await self._builder.estimates(required)
+        if all(slot in sources for slot in slots if slot.declaration.required):
+            await self._ask_for_room(needs)  # else nothing will be loaded
+        for slot in self._refuse(needs):
             sources.pop(slot).close()
         return sources
 
@@ -110,12 +126,19 @@ class Verifier:
                 good[slot] = result
         return good
 
-    def _refuse(self, needs: Sequence[tuple[Slot[Any], int]]) -> list[Slot[Any]]:
+    async def _ask_for_room(self, needs: _Needs) -> None:
+        total = sum(size for slot, size in needs if slot.declaration.required)
+        if self._make_room is not None and self._builder.is_allowed(total):
+            await self._make_room(total)
+
+    def _refusal(self, needs: _Needs) -> str:
+        required = [(slot.name, size) for slot, size in needs if slot.declaration.required]
+        return self._builder.memory_refusal(required)
+
+    def _refuse(self, needs: _Needs) -> list[Slot[Any]]:
         """All required models or none; optional ones are refused one by one as they load."""
-        required = [(slot, size) for slot, size in needs if slot.declaration.required]
-        refusal = self._builder.memory_refusal([(slot.name, size) for slot, size in required])
-        if not refusal:
-            return []
-        for slot, _size in required:
+        refusal = self._refusal(needs)
+        refused = [slot for slot, _size in needs if slot.declaration.required] if refusal else []
+        for slot in refused:
             self._on_failure(slot, insufficient_memory(slot.name, refusal))
-        return [slot for slot, _size in required]
+        return refused

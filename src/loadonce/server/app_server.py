@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from loadonce.http.metrics import OVERVIEW
+from loadonce.http.probes import RELOAD_FAILURE
 from loadonce.lifecycle.registry import Registry, registries
 from loadonce.lifecycle.reporting import Overview
 from loadonce.observe.events import log_fields
@@ -75,6 +76,7 @@ class AppServer(uvicorn.Server):
         config.loaded_app = self._gate
         self.lifespan: Any = Lifespan(self._gate, is_required=bool(registries()))
         self.lifespan.state[OVERVIEW] = self._overview
+        self.lifespan.state[RELOAD_FAILURE] = self._journal.reload_failure
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, serve, drain, stop; signals are left to `Stopping`.

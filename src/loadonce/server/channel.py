@@ -43,7 +43,10 @@ class Channel:
         self._end.setblocking(is_blocking)
 
     def send(self, message: Message, *descriptors: int) -> bool:
-        """Send one message; False if nobody is there any more, or does not read."""
+        """Send one message; False if nobody is there any more, or does not read, or this end is
+        closed."""
+        if not self.is_open:
+            return False
         try:
             socket.send_fds(self._end, [json.dumps(message).encode()], descriptors)
         except (BrokenPipeError, ConnectionResetError, BlockingIOError):
@@ -51,7 +54,8 @@ class Channel:
         return True
 
     def receive(self) -> tuple[Message, list[int]] | None:
-        """The next message and its descriptors; None if the other end is closed.
+        """The next message and its descriptors; None if the other end is closed, or sends what is
+        no message.
 
         Raises:
             BlockingIOError: nothing has come, and the channel does not wait.
@@ -62,7 +66,16 @@ class Channel:
             )
         except ConnectionResetError:
             return None
-        return (json.loads(data), descriptors) if data else None
+        if not data:
+            return None
+        try:
+            message = json.loads(data)
+        except ValueError:  # nothing of ours speaks like that
+            message = None
+        if not isinstance(message, dict):
+            close_descriptors(descriptors)
+            return None
+        return message, descriptors
 
     def close(self) -> None:
         """Close this end."""

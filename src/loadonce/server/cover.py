@@ -22,6 +22,8 @@ class Cover:
         url: where.
         workers: how many processes are to serve.
         started: when, in seconds since 1970.
+        control: the socket by which it takes orders; empty if it has none.
+        reload_failure: why the last reload failed, for everybody; empty if it did not.
     """
 
     version: str
@@ -30,13 +32,17 @@ class Cover:
     url: str
     workers: int
     started: float
+    control: str = ""
+    reload_failure: str = ""
 
     @classmethod
-    def of(cls, options: ServeOptions, url: str) -> Self:
+    def of(cls, options: ServeOptions, url: str, control: str = "") -> Self:
         """Of the server in this process."""
         from loadonce import __version__
 
-        return cls(__version__, os.getpid(), options.target, url, options.workers, time.time())
+        return cls(
+            __version__, os.getpid(), options.target, url, options.workers, time.time(), control
+        )
 
     def as_json(self) -> bytes:
         """For other programs."""

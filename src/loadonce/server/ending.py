@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NoReturn
 
-from loadonce.errors import ConfigurationError, LoadOnceError
+from loadonce.errors import ConfigurationError, LoadOnceError, ModelError, StartupError
 from loadonce.observe.events import log_fields
 
 from .deadline import Deadline
@@ -24,10 +24,16 @@ EXIT_FAILED = 1
 EXIT_START_FAILED = 3  # as uvicorn has it
 EXIT_CANNOT_FORK = 71  # of a zygote, to its supervisor
 
+_LONGEST_REASON = 4000  # characters
 _LAST_FUNCTIONS = 5.0  # seconds for what is registered with atexit
 
 
-def guarded(options: ServeOptions, stopping: Stopping, run: Callable[[], int]) -> int:
+def guarded(
+    options: ServeOptions,
+    stopping: Stopping,
+    run: Callable[[], int],
+    on_failure: Callable[[Exception], object] = lambda _error: None,
+) -> int:
     """Run with signals and a deadline taken care of; a failure becomes a message, and its code."""
     try:
         with stopping.deadline, stopping:
@@ -37,22 +43,47 @@ def guarded(options: ServeOptions, stopping: Stopping, run: Callable[[], int]) -
         log_fields(logging.INFO, "stopped before it served", fields)
         return EXIT_STOPPED
     except Exception as error:
+        on_failure(error)
         return tell_failure(error, options)
 
 
 def tell_failure(error: Exception, options: ServeOptions) -> int:
     """Say on standard error why the start failed, for people, so never as JSON; the exit code."""
-    known = _startup_error(error)
-    if known is not None:
-        text = str(known)
-    else:
-        place = place_of(error)
-        text = f"the app's start failed: {type(error).__name__}: {error}"
-        text += f" ({place})" if place else ""
+    text = failure_text(error)
     if _shows_traceback(error, options):
         text = "".join(traceback.format_exception(error)) + text
     sys.stderr.write(f"{text}\n")
     return EXIT_FAILED if isinstance(error, ConfigurationError) else EXIT_START_FAILED
+
+
+def failure_text(error: Exception) -> str:
+    """Why the start failed, for the operator."""
+    known = _startup_error(error)
+    if known is not None:
+        return str(known)
+    place = place_of(error)
+    text = f"the app's start failed: {type(error).__name__}: {error}"
+    return text + (f" ({place})" if place else "")
+
+
+def failed(error: Exception) -> dict[str, str]:
+    """The message that tells the supervisor."""
+    reason = failure_text(error)[:_LONGEST_REASON]
+    return {"what": "failed", "reason": reason, "public": public_text(error)[:_LONGEST_REASON]}
+
+
+def public_text(error: Exception) -> str:
+    """Why the start failed, for everybody: kinds of errors and names of models, nothing that an
+    exception's text may quote."""
+    known = _startup_error(error)
+    failures = known.failures if isinstance(known, StartupError) else (known or error,)
+    return "; ".join(dict.fromkeys(map(_public, failures)))
+
+
+def _public(error: BaseException) -> str:
+    kind = type(error).__name__
+    model = error.model if isinstance(error, ModelError) else ""
+    return f"model '{model}': {kind}" if model else kind
 
 
 def _shows_traceback(error: Exception, options: ServeOptions) -> bool:

@@ -59,6 +59,11 @@ class Journal:
             self._is_too_long = True
             log_fields(logging.WARNING, "too many models for a report", {"worker": self._worker})
 
+    def reload_failure(self) -> str:
+        """Why the server's last reload failed, for everybody; "" if it did not."""
+        cover = self._board.cover.read()
+        return Cover.from_json(cover).reload_failure if cover else ""
+
     def overview(self) -> Overview:
         """What all processes have reported."""
         return overview_of(self._board)

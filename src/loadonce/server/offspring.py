@@ -7,13 +7,31 @@ import logging
 import os
 import signal
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from loadonce.observe.events import log_fields
 from loadonce.owner.crashes import cause_of
 
 from .board import Row
-from .channel import Channel
+from .channel import Channel, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a generation does not serve.
+
+    Attributes:
+        reason: for the operator, the whole story.
+        public: for everybody: what kind of failure of which models, no text of foreign code.
+    """
+
+    reason: str
+    public: str
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """As a process of ours tells it."""
+        return cls(message["reason"], message["public"])
 
 
 @dataclass(eq=False, slots=True)
@@ -28,6 +46,13 @@ class ZygoteProcess:
     is_loaded: bool = False
     is_alive: bool = True
     has_served: bool = False  # one of its workers has been ready
+    is_given_up: bool = False  # it has ended for another one's memory
+    failure: Failure | None = None  # why it does not serve, if it has told
+
+    @property
+    def holds_memory(self) -> bool:
+        """Whether it, or the processes that have some of its models, have not ended."""
+        return self.is_alive or bool(self.keeper)
 
     def loses_keeper(self, pid: int, status: int) -> bool:
         """Whether it was its keeper that ended, and not because all others of it have."""

@@ -11,6 +11,7 @@ from typing import Literal
 from loadonce.errors import ConfigurationError
 from loadonce.owner.parents import is_linux
 
+ReloadPolicy = Literal["availability", "memory"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
 _KUBERNETES_DELAY = 5.0  # until a pod's removal has reached every proxy
@@ -43,6 +44,9 @@ class ServeOptions:
         fork: whether they are forked from one that has loaded the models, and watched; else one
             process does everything.
         reload_models: load anew when a lock file changes.
+        reload_policy: whether a reload has two generations in memory for a while ("availability"),
+            or ends the one that serves first and lets clients wait ("memory").
+        keep_generations: how many former generations stay in memory for a rollback, 0 or 1.
         max_worker_bytes: of memory, shared pages counted by their part, beyond which a worker is
             replaced; 0 for no limit.
         max_worker_requests: after so many requests, and up to a tenth more, a worker is replaced; 0
@@ -75,6 +79,8 @@ class ServeOptions:
     fork: bool = field(default_factory=is_linux)
     worker_timeout: float = 8.0
     reload_models: bool = False
+    reload_policy: ReloadPolicy = "availability"
+    keep_generations: int = 1
     max_worker_bytes: int = 0
     max_worker_requests: int = 0
 
@@ -97,6 +103,11 @@ class ServeOptions:
     def has_supervisor(self) -> bool:
         """Whether the workers are other processes than the one that was started."""
         return self.fork
+
+    @property
+    def keeps_generation(self) -> bool:
+        """Whether the former generation stays in memory after a reload."""
+        return bool(self.keep_generations) and self.reload_policy == "availability"
 
     @property
     def scheme(self) -> str:

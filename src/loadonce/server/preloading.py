@@ -18,6 +18,7 @@ from loadonce.inference.threads import run_in_thread
 from loadonce.lifecycle.inheriting import OWNED, why_not_inherited
 from loadonce.lifecycle.owner import keep_owners
 from loadonce.lifecycle.registry import Registry
+from loadonce.lifecycle.verifying import MakeRoom
 from loadonce.observe.events import log_fields
 from loadonce.observe.memory import give_back_freed
 from loadonce.owner.keeper import Keeper
@@ -67,8 +68,11 @@ class Preloading:
         self._keeper: Keeper | None = None
         self.environment = OneThread()
 
-    def load(self) -> None:
+    def load(self, make_room: MakeRoom) -> None:
         """Import the app and load its models; calls none of them.
+
+        Args:
+            make_room: awaited before the objects are loaded, with how many bytes they take.
 
         Raises:
             CannotForkError: one worker alone is better off without a fork.
@@ -86,7 +90,7 @@ class Preloading:
         gc.freeze()  # next to nothing of what was imported is garbage, and it takes long to walk
         self.locks = stamps(lock_files(known_registries()))  # before they are read
         self._keeper = self._keep_owners()
-        asyncio.run(self._preload(app))
+        asyncio.run(self._preload(app, make_room))
 
     @property
     def keeper(self) -> int:
@@ -116,13 +120,13 @@ class Preloading:
             return None
         return keep_owners(owned, guardian=os.getppid(), prepare=self.environment.put_back)
 
-    async def _preload(self, app: ASGIApp) -> None:
+    async def _preload(self, app: ASGIApp, make_room: MakeRoom) -> None:
         """Load the models, unless told to stop; beside them, prepare what will serve."""
         self._stopping.attach(asyncio.get_running_loop())
         preparing = asyncio.create_task(
             run_in_thread(lambda: prepare(self._options, app), "prepare-server")
         )
-        loading = asyncio.create_task(_preload(known_registries()))
+        loading = asyncio.create_task(_preload(known_registries(), make_room))
         stop = asyncio.create_task(self._stopping.requested.wait())
         await asyncio.wait([loading, stop], return_when=asyncio.FIRST_COMPLETED)
         loading.cancel()
@@ -137,9 +141,9 @@ class Preloading:
             self._stopping.detach()
 
 
-async def _preload(known: Iterable[Registry]) -> None:
+async def _preload(known: Iterable[Registry], make_room: MakeRoom) -> None:
     for registry in known:
-        await registry.preload()
+        await registry.preload(make_room)
 
 
 def _run_jobs_alone() -> None:

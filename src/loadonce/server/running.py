@@ -87,6 +87,11 @@ def find_server(pid: int | None = None, proc: Path = _PROC) -> ServerStatus:
     Raises:
         ConfigurationError: none runs, several do, or it is one of another version.
     """
+    return _status(*find_cover(pid, proc), proc)
+
+
+def find_cover(pid: int | None = None, proc: Path = _PROC) -> tuple[Cover, Board]:
+    """What that server says of itself, and its board; raises as `find_server` does."""
     from loadonce import __version__
 
     found = {
@@ -102,7 +107,7 @@ def find_server(pid: int | None = None, proc: Path = _PROC) -> ServerStatus:
             f"process {cover.pid} runs loadonce {cover.version}, and this is {__version__}: use "
             "the command it was started with"
         )
-    return _status(cover, board, proc)
+    return cover, board
 
 
 def _which(pid: int | None, covers: list[Cover]) -> str:

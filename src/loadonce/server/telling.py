@@ -7,11 +7,14 @@ import ssl
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from loadonce.errors import ConfigurationError
 from loadonce.observe.events import log_fields
 
+from .cover import Cover
 from .options import ServeOptions
+from .page import Page
 from .systemd import Notifier
 
 logger = logging.getLogger("loadonce")
@@ -32,53 +35,71 @@ class Teller:
     """Tells of one server of workers.
 
     Args:
-        options: of the server.
-        url: where it serves.
+        cover: what the server says of itself.
+        page: where it says so, to other processes.
         began: when the program began, by `time.monotonic()`.
         notifier: tells systemd.
+
+    Attributes:
+        has_served: the first generation has been ready.
     """
 
-    def __init__(self, options: ServeOptions, url: str, began: float, notifier: Notifier) -> None:
+    def __init__(self, cover: Cover, page: Page, began: float, notifier: Notifier) -> None:
         self.notifier = notifier
-        self._workers = options.workers
-        self._url = url
+        self.has_served = False
+        self._cover = cover
+        self._page = page
+        self._workers = cover.workers
+        self._url = cover.url
         self._began = began
-        self._has_served = False
+        self._show("")
 
     def step(self, what: str, fields: Mapping[str, object]) -> None:
         """A step of a start; of the first one of one worker, "ready" says it all."""
-        is_detail = self._workers == 1 and not self._has_served
+        is_detail = self._workers == 1 and not self.has_served
         log_fields(logging.DEBUG if is_detail else logging.INFO, what, fields)
 
     def ready(self, models: int) -> None:
         """The first generation serves."""
-        self._has_served = True
+        self.has_served = True
         tell_ready(self._url, self._began, models, self._workers)
         self._notify_ready(f"serving {self._url}")
 
-    def reloading(self) -> None:
-        """Another generation loads."""
-        log_fields(logging.INFO, "reloading", {"workers": self._workers})
+    def reloading(self, what: str = "reloading") -> None:
+        """Another generation loads, or comes back."""
+        log_fields(logging.INFO, what, {"workers": self._workers})
         now = time.monotonic_ns() // 1000
-        self.notifier.send(RELOADING=1, MONOTONIC_USEC=now, STATUS="reloading")
+        self.notifier.send(RELOADING=1, MONOTONIC_USEC=now, STATUS=what)
 
     def reloaded(self, seconds: float) -> None:
         """It serves."""
         log_fields(logging.INFO, "the new generation serves", {"seconds": round(seconds, 2)})
         self._notify_ready(f"serving {self._url}, reloaded")
+        self._show("")
 
-    def reload_failed(self, status: int) -> None:
-        """It does not."""
-        what = "reload failed, the former models serve on"
-        log_fields(logging.ERROR, what, {"status": status})
-        self._notify_ready(what)
+    def reload_failed(self, status: int, reason: str, *, serves: bool) -> None:
+        """It does not.
+
+        Args:
+            status: how its process ended.
+            reason: why, for everybody.
+            serves: whether the former one does.
+        """
+        what = "the former models serve on" if serves else "nothing serves, trying again"
+        log_fields(logging.ERROR, f"reload failed, {what}", {"status": status})
+        self._notify_ready(f"reload failed, {what}")
+        self._show(reason)
 
     def stopping(self, signal_name: str, *, is_told_by_worker: bool) -> None:
         """Asked to stop."""
-        what = "stopping" if self._has_served else "stopped before it served"
+        what = "stopping" if self.has_served else "stopped before it served"
         level = logging.DEBUG if is_told_by_worker and self._workers == 1 else logging.INFO
         log_fields(level, what, {"signal": signal_name})
         self.notifier.send(STOPPING=1, STATUS=what)
+
+    def _show(self, reload_failure: str) -> None:
+        self._cover = replace(self._cover, reload_failure=reload_failure)
+        self._page.write(self._cover.as_json())
 
     def _notify_ready(self, status: str) -> None:
         self.notifier.send(READY=1, STATUS=status)

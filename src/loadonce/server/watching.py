@@ -67,6 +67,10 @@ class Watch:
         """Call `act` once, later."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), act))
 
+    def look(self, listener: socket.socket, act: Callable[[], None]) -> None:
+        """Call `act` whenever a client waits on a listening socket."""
+        self._selector.register(listener, selectors.EVENT_READ, act)
+
     def listen(
         self, channel: Channel, hear: Callable[[Message], None], gone: Callable[[], None]
     ) -> None:

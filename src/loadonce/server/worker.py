@@ -22,8 +22,9 @@ from loadonce.owner.parents import die_with
 from .accepting import Share
 from .board import Board, Row
 from .channel import Channel
-from .ending import guarded
+from .ending import failed, guarded
 from .hanging import hung_model
+from .intents import Intents
 from .journal import Journal, known_registries
 from .options import ServeOptions
 from .process import AppProcess, loaded_models
@@ -70,16 +71,18 @@ def run_worker(
         lambda _url: _tell_ready(channel),
         interrupts=1,
     )
+    intents = Intents(channel)
     models = models_by_name(known_registries())
     for number, model in enumerate(models.values(), 1):
         model.slot.mark = birth.row.mark(number)
+        model.slot.reload_elsewhere = intents.reload
     channel.send({"what": "born", "pid": os.getpid(), "models": [*models]})
     _isolate(birth.quarantined)
 
     def beside(server: AppServer) -> None:
         loop = asyncio.get_running_loop()
         channel.set_blocking(False)
-        loop.add_reader(channel.fileno(), _obey, process, channel)
+        loop.add_reader(channel.fileno(), _obey, process, channel, intents)
         _beat(loop, birth, options.worker_timeout)
 
     def run() -> int:
@@ -88,7 +91,7 @@ def run_worker(
         journal = Journal(birth.board, birth.row, worker=birth.number, restarts=birth.restarts)
         return process.run(config, listener, share=share, journal=journal, beside=beside)
 
-    return guarded(options, process.stopping, run)
+    return guarded(options, process.stopping, run, lambda error: channel.send(failed(error)))
 
 
 def _come_to_life(birth: Birth, *, is_one_of_several: bool) -> None:
@@ -130,15 +133,17 @@ def _tell_ready(channel: Channel) -> None:
     channel.send({"what": "ready", "models": loaded_models()})
 
 
-def _obey(process: AppProcess, channel: Channel) -> None:
+def _obey(process: AppProcess, channel: Channel, intents: Intents) -> None:
     """What the supervisor asks for. Its own end nobody survives."""
     received = channel.receive()
     if received is None:
         asyncio.get_running_loop().remove_reader(channel.fileno())
     elif received[0]["what"] == "leave":
         process.stopping.replace()
-    else:
+    elif received[0]["what"] == "quarantine":
         _isolate(received[0]["models"])
+    else:
+        intents.hear(received[0])
 
 
 def _isolate(models: Iterable[dict[str, str]]) -> None:

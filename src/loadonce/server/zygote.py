@@ -15,14 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from loadonce.inference.threads import run_in_thread
 from loadonce.observe.events import log_fields
-from loadonce.observe.memory import let_go_of_files
+from loadonce.observe.memory import available_bytes, let_go_of_files
 from loadonce.owner.parents import die_with
 
 from .board import Board
 from .channel import Channel, Message
 from .deadline import Deadline
-from .ending import EXIT_CANNOT_FORK, EXIT_STOPPED, end_process, tell_failure
+from .ending import EXIT_CANNOT_FORK, EXIT_STOPPED, end_process, failed, tell_failure
 from .journal import known_registries
 from .logs import StartLines, format_line
 from .options import ServeOptions
@@ -100,9 +101,11 @@ class _Zygote:
             return EXIT_STOPPED
         except CannotForkError as error:
             fields: dict[str, object] = {"reason": str(error)}
+            self._channel.send(failed(error))
             log_fields(logging.INFO, "one process does everything, it cannot be forked", fields)
             return EXIT_CANNOT_FORK
         except Exception as error:
+            self._channel.send(failed(error))
             return tell_failure(error, self._nursery.options)
         while (message := self._channel.receive()) is not None:
             request, descriptors = message
@@ -115,7 +118,7 @@ class _Zygote:
     def _load(self) -> None:
         began = time.monotonic()
         with self._stopping.deadline, self._stopping:
-            self._preloading.load()
+            self._preloading.load(self._make_room)
         self._preloading.settle()
         self._nursery.lines.started()
         slots = [model.slot for registry in known_registries() for model in registry]
@@ -127,6 +130,15 @@ class _Zygote:
             "seconds": round(time.monotonic() - began, 3),
         }
         self._channel.send(loaded)
+
+    async def _make_room(self, needed: int) -> None:
+        """Before loading objects of so many bytes: unless they fit, or never beside another
+        generation, ask the supervisor, and wait for what it can do."""
+        available = available_bytes()
+        is_short = available is not None and needed > available
+        if is_short or self._nursery.options.reload_policy == "memory":
+            self._channel.send({"what": "room", "needed": needed, "available": available})
+            await run_in_thread(self._channel.receive, "room")
 
     def _fork_worker(self, request: Message, descriptors: list[int]) -> None:
         """Fork twice: the worker's parent ends, so that it belongs to the supervisor."""

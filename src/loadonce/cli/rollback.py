@@ -1,0 +1,5 @@
+"""`loadonce rollback`: see `reload`."""
+
+from .reload import rollback
+
+__all__ = ["rollback"]

@@ -1,0 +1,41 @@
+"""Intents: what a worker asks its supervisor to do for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from loadonce.errors import ReloadFailedError
+
+from .channel import Channel, Message
+
+
+class Intents:
+    """A reload that is asked for in one worker happens in all, so that they have the same models.
+
+    Args:
+        channel: to the supervisor.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._waiting: list[asyncio.Future[str]] = []
+
+    async def reload(self, model: str) -> None:
+        """Have a new generation load all; returns when it serves.
+
+        Raises:
+            ReloadFailedError: it failed, and nothing has changed.
+        """
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        self._channel.send({"what": "reload"})
+        if reason := await answer:
+            raise ReloadFailedError(model, "the server's reload failed", found=reason)
+
+    def hear(self, message: Message) -> None:
+        """What became of the oldest one: they are done in the order in which they were asked."""
+        if message["what"] == "ended" or not self._waiting:
+            return
+        answer = self._waiting.pop(0)
+        if not answer.done():
+            answer.set_result(message.get("reason", ""))
