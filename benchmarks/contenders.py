@@ -286,6 +286,16 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
         health="/livez",
     ),
     Contender(
+        name="loadonce-process",
+        about='the same with `placement="process"`: the model in a process of its own',
+        environment="repository",
+        workloads=TABULAR,
+        command=_loadonce("benchmarks.apps.loadonce_joblib:app"),
+        path=_ours,
+        health="/livez",
+        environ=lambda port: {"BENCH_PLACEMENT": "process"},
+    ),
+    Contender(
         name="loadonce-converted",
         about="loadonce, converted, FastAPI's own route",
         environment="repository",

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
 
@@ -12,9 +12,13 @@ from loadonce.http import install
 from .models import assess
 from .schemas import Answer, Row
 
+PLACEMENT: Any = os.environ.get("BENCH_PLACEMENT", "auto")
+
 
 class Models(Registry):
-    model: Model[Classifier] = artifact(f"{os.environ['BENCH_WORKLOAD']}.joblib")
+    model: Model[Classifier] = artifact(
+        f"{os.environ['BENCH_WORKLOAD']}.joblib", placement=PLACEMENT
+    )
 
 
 models = Models(root=os.environ["BENCH_ARTIFACTS"])

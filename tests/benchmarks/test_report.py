@@ -63,12 +63,12 @@ def test_a_floor_that_is_missed_is_short(state: State) -> None:
 
 @pytest.mark.parametrize(("p99", "verdict"), [(5.0, "aim"), (25.0, "reach"), (25.1, "short")])
 def test_of_a_latency_less_is_more(p99: float, verdict: str) -> None:
-    livez = goal("`/livez` p99 while the unconverted forest is saturated, 64 clients")
+    livez = goal("`/livez` p99 while the unconverted forest is saturated, 64 clients: one process")
     assert livez.verdict(Figure(p99, p99, p99, 1)) == verdict
 
 
 def test_what_has_no_rival_is_not_measured(state: State) -> None:
-    absent = goal("forest, 64 clients: unconverted, `Handle.batch` / LitServe with batching")
+    absent = goal("forest, 64 clients: unconverted, one process / LitServe with batching")
     assert absent.measure(state) is None
     assert absent.verdict(None) == "not measured"
 
