@@ -36,8 +36,8 @@ lock_directory(".")
 
 FORK = """
 import asyncio, gc, os, signal, sys, time
-from loadonce.server.preloading import _ONE_THREAD
-os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+from loadonce.server.one_thread import OneThread
+OneThread().set()
 from loadonce import Model, Registry, artifact
 from loadonce.server.native_jobs import run_jobs_alone
 
