@@ -33,6 +33,7 @@ from loadonce.errors import (
 from loadonce.inference.threads import run_in_thread
 from loadonce.observe.events import Events, ModelEvent
 from loadonce.observe.memory import available_bytes, resident_bytes
+from loadonce.observe.tasks import tasks
 
 from .conformance import golden_mismatch, missing_from, name_of_type
 from .declaration import ArtifactOrigin, ResourceOrigin
@@ -206,10 +207,11 @@ class Builder:
     ) -> object:
         version.move(State.LOADING)
         self._announce(slot, "loading", version)
-        before = resident_bytes()
+        before, others = resident_bytes(), tasks()
         async with _limit(slot):
             value = await plan.load(slot.name, source, lambda needed: self._admit(slot, needed))
         version.bytes_in_memory = max(0, resident_bytes() - before)
+        version.tasks = tasks() - others
         return value
 
     def _admit(self, slot: Slot[Any], needed: int) -> None:

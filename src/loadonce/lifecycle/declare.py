@@ -101,7 +101,8 @@ def artifact(
             (at least one) for its closing.
         fork: with several workers, "inherit" loads one object for all of them, before they are
             forked; "after" loads one in each, for objects with threads or connections of their
-            own. None: as the built-in loader says; "inherit" for a function of yours.
+            own. None: as the built-in loader says; "inherit" for a function of yours that leaves
+            no thread running.
         kind: a word for people, e.g. "sklearn pipeline".
     """
     return Model(

@@ -13,6 +13,7 @@ from loadonce.settings import Settings
 from .building import artifact_of
 from .loading import LoadPlan
 from .manager import Manager
+from .remaining import threads_left
 from .slot import Slot
 from .verifying import MakeRoom
 from .version import State
@@ -42,10 +43,12 @@ async def preload(
     unfrozen = settings.model_copy(update={"freeze": False})
     manager = Manager(wanted, root, unfrozen, events, is_before_fork=True, make_room=make_room)
     await manager.start()
+    for slot, names in (await threads_left(inherited)).items():
+        slot.unshared = f"its loader has left threads running: {names}"
     for slot in wanted:
         loaded, slot.current = slot.current, None
-        if loaded is not None and slot in owned:  # its process stays; each worker connects to it
-            loaded.move(State.DRAINING)
+        if loaded is not None and (slot in owned or slot.unshared):
+            loaded.move(State.DRAINING)  # a process of its own stays; each worker connects to it
             await loaded.close()
         elif loaded is not None:
             loaded.is_inherited = True
@@ -64,6 +67,8 @@ def why_not_inherited(slot: Slot[Any]) -> str:
         return "overridden"
     if declaration.when != "startup":
         return f'when="{declaration.when}"'
+    if slot.unshared:
+        return slot.unshared
     try:
         plan = LoadPlan.of(artifact_of(slot))
     except LoadError:  # loading it tells what is missing, together with what is wrong with others

@@ -77,6 +77,7 @@ class Slot(Generic[T]):
         self.is_lost = False  # it served, and ended by itself
         # Who reloads for several processes; awaited, with the model's name, instead of reloading.
         self.reload_elsewhere: Callable[[str], Awaitable[None]] | None = None
+        self.unshared = ""  # why what was loaded before the fork is not used after it
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it
         self.failures = 0

@@ -54,6 +54,7 @@ class Version(Generic[T]):
         leases: how many requests hold this version now.
         error: why it failed, if it did.
         is_inherited: it was loaded before this process was forked.
+        tasks: the kernel's numbers of the threads that began while it was loaded.
     """
 
     def __init__(self, model: str, number: int, *, label: str = "", sha256: str = "") -> None:
@@ -65,6 +66,7 @@ class Version(Generic[T]):
         self.leases = 0
         self.error: LoadOnceError | None = None
         self.is_inherited = False
+        self.tasks: frozenset[int] = frozenset()
         self.read_seconds = self.load_seconds = self.warmup_seconds = 0.0
         self.bytes_on_disk = 0
         self.bytes_in_memory = 0
