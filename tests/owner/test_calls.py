@@ -24,8 +24,9 @@ from loadonce.errors import (
 from loadonce.inference import Engine
 from loadonce.observe.statistics import CallStatistics
 from loadonce.owner.arena import Arena
-from loadonce.owner.client import Elsewhere, OwnerClient
+from loadonce.owner.client import OwnerClient
 from loadonce.owner.door import Door
+from loadonce.owner.elsewhere import Elsewhere
 from loadonce.owner.engine import OwnedEngine
 from loadonce.owner.messages import BATCH, MANY, RUN
 from loadonce.owner.server import OwnerServer, refuse

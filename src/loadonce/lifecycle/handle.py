@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overl
 from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
 from loadonce.inference.engine import LATER, BatchFunction
 from loadonce.inference.streaming import stream
-from loadonce.owner.client import Elsewhere
+from loadonce.owner.elsewhere import Elsewhere
 
 from .slot import Slot
 from .version import Version

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from loadonce.errors import LoaderFailedError, LoadOnceError
-from loadonce.owner.client import Elsewhere, OwnerClient
+from loadonce.owner.elsewhere import Elsewhere
 
 from .slot import Running, Slot
 from .version import State, Version
@@ -31,6 +31,8 @@ async def connect(slot: Slot[Any], version: Version[Any]) -> None:
     version.move(State.LOADING)
     if slot.door is None:
         raise LoaderFailedError(slot.name, "the process that would have it was never started")
+    from loadonce.owner.client import OwnerClient  # with the codec: most apps need neither
+
     serving = slot.current.value if slot.current is not None else None
     if isinstance(serving, Elsewhere) and not slot.has_newer:
         await serving.client.reload()

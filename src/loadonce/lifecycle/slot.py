@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, Generic, Protocol, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, get_args, get_type_hints
 
 from loadonce.errors import (
     FailedError,
@@ -21,13 +21,14 @@ from loadonce.errors import (
 from loadonce.inference import Engine
 from loadonce.inference.marking import Mark
 from loadonce.observe.statistics import CallStatistics
-from loadonce.owner.door import Door
-from loadonce.owner.engine import OwnedEngine
 from loadonce.owner.parents import is_linux
 
 from .declaration import Declaration, ResourceOrigin
 from .policy import ModelState
 from .version import State, Version
+
+if TYPE_CHECKING:
+    from loadonce.owner.door import Door
 
 T = TypeVar("T")
 
@@ -219,7 +220,9 @@ class Slot(Generic[T]):
         self.retry_at = None
         self.has_been_asked_for = self.declaration.when != "first_use"
         declared = self.declaration
-        kind = OwnedEngine if self.is_owned else Engine
+        kind = Engine
+        if self.is_owned:
+            from loadonce.owner.engine import OwnedEngine as kind
         self.engine = kind(
             self.name,
             self.statistics,

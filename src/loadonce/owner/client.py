@@ -195,15 +195,3 @@ class OwnerClient:
         return NotReadyError(
             self._model, "the model's own process has ended, another one starts", retry_after=1.0
         )
-
-
-class Elsewhere:
-    """Stands in a version for an object that another process has."""
-
-    __slots__ = ("client",)
-
-    def __init__(self, client: OwnerClient) -> None:
-        self.client = client
-
-    def __repr__(self) -> str:
-        return f"<an object in another process, by {self.client!r}>"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from loadonce.inference.engine import LATER, BatchFunction, Engine
 
-from .client import Elsewhere
+from .elsewhere import Elsewhere
 from .messages import BATCH, MANY, RUN
 
 T = TypeVar("T")

@@ -17,6 +17,7 @@ import signal
 import socket
 import struct
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -121,7 +122,11 @@ def fork_keeper(
     """
     lifeline, theirs = socket.socketpair()
     parent = os.getpid()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of other threads, of which a script or a test may have some: the child
+        # starts no library, takes no lock of theirs, and is forked before anything is loaded.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         if guardian is not None:
             between = os.getpid()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ctypes
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,6 +32,8 @@ def prctl(option: int, value: int) -> None:
     Raises:
         OSError: it failed.
     """
+    import ctypes  # milliseconds that most apps need not wait
+
     if _libc().prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -37,4 +42,6 @@ def prctl(option: int, value: int) -> None:
 @cache
 def _libc() -> ctypes.CDLL:
     """Made once, before the fork: each time takes a class of its own."""
+    import ctypes
+
     return ctypes.CDLL(None, use_errno=True)
