@@ -215,3 +215,16 @@ TestLifecycle.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+class LongLifecycle(Lifecycle):
+    """The same for longer: a server that lives for months."""
+
+
+TestLongLifecycle = pytest.mark.nightly(pytest.mark.timeout(3600)(LongLifecycle.TestCase))
+TestLongLifecycle.settings = settings(
+    TestLifecycle.settings,
+    max_examples=100,
+    stateful_step_count=2000,
+    suppress_health_check=list(HealthCheck),
+)

@@ -6,6 +6,8 @@ import gc
 import os
 from pathlib import Path
 
+import pytest
+
 from loadonce.server.board import NAME, Board
 
 
@@ -58,6 +60,12 @@ def test_another_program_finds_and_reads_it() -> None:
     [found] = [each for each in boards if each.cover.read() == b"server"]
     assert [row.connections for row in found] == [0, 0, 5]
     assert found[2].page.read() == b"report"
+
+
+def test_one_that_is_being_made_is_none_yet(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    with pytest.raises(OSError, match="not made yet"):
+        Board.opened(tmp_path / "empty")
 
 
 def test_it_is_gone_with_the_last_who_has_it() -> None:

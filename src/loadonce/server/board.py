@@ -135,9 +135,11 @@ class Board:
         """The board that another process has open under this path in /proc.
 
         Raises:
-            OSError: it has not, or may not be asked.
+            OSError: it has not, or not made it yet, or may not be asked.
         """
         with path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise OSError("not made yet")
             memory = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         rows = (len(memory) - _PAGE) // (_PAGE + _LINE)
         return cls(rows, memory)
