@@ -36,7 +36,7 @@ def _inner() -> Callable[[], None]:
 _REFUSED = [lambda value: value, _inner(), Thing().method, partial(function, 1), object(), "text"]
 
 
-@pytest.mark.parametrize("found", _REFUSED, ids=repr)
+@pytest.mark.parametrize("found", _REFUSED, ids=lambda found: type(found).__name__)
 def test_anything_else_is_refused_and_the_message_says_what_to_do(found: Any) -> None:
     with pytest.raises(ConfigurationError, match="use a function of a module, not a lambda"):
         name_of(found)
