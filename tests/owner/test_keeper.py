@@ -114,6 +114,20 @@ def test_an_owner_that_fails_is_one_that_died_while_it_loaded(
     assert len(lines(tmp_path / "a")) == 1
 
 
+def test_no_owner_starts_where_nobody_can_knock_any_more(stack: ExitStack, tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    with kept(noting(one, serves), noting(other, serves)) as (_keeper, doors):
+        stack.enter_context(doors[0].knock().socket)
+        until(lambda: len(lines(one)) == 1)
+        (pid,) = lines(one)
+        for door in doors:
+            door.close()
+        os.kill(int(pid), signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{pid}").exists())
+        time.sleep(0.2)  # the keeper's turn: it takes two
+    assert (len(lines(one)), lines(other)) == (1, [])
+
+
 def test_one_that_dies_again_and_again_is_started_with_pauses(
     stack: ExitStack, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import math
 import mmap
 import os
 import select
@@ -208,12 +209,18 @@ class _Keeping:
             elif ward.pid:
                 self._look_at(ward)
             elif ward.inside.fileno() in ready:
-                self._start(ward)
+                self._answer(ward)
         return False
 
     def _patience(self, now: float) -> float:
         waits = [max(0.0, ward.not_before - now) for ward in self._wards if not ward.pid]
         return min([_LOOK, *(wait for wait in waits if wait)])
+
+    def _answer(self, ward: Ward) -> None:
+        if _is_abandoned(ward):  # the lifeline's end comes next; an owner would load for nobody
+            ward.not_before = math.inf
+        else:
+            self._start(ward)
 
     def _start(self, ward: Ward) -> None:
         ward.pulse.clear()
@@ -238,6 +245,8 @@ class _Keeping:
 
     def _lose(self, ward: Ward) -> None:
         status = self._bury(ward)
+        if _is_abandoned(ward):
+            return  # it has noticed that, too
         now = time.monotonic()
         cause = cause_of(status)
         served = now - ward.pulse.last if ward.pulse.last else 0.0
@@ -276,6 +285,13 @@ class _Keeping:
         os.close(ward.watched)
         ward.pid, ward.watched = 0, -1
         return os.waitstatus_to_exitcode(encoded)
+
+
+def _is_abandoned(ward: Ward) -> bool:
+    """Whether nobody can knock at its door any more."""
+    poll = select.poll()
+    poll.register(ward.inside, 0)
+    return any(event & select.POLLHUP for _descriptor, event in poll.poll(0))
 
 
 def _stop_listening() -> None:
