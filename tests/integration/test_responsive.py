@@ -118,7 +118,7 @@ def server(write: Write, serve: Launch) -> Callable[[RandomForestClassifier], An
         models = write(CODE)
         joblib.dump(forest, models / "forest.joblib")
         lock_directory(models)
-        return serve()
+        return serve("--no-fork")  # where `reload` loads in the process that serves
 
     return start
 
