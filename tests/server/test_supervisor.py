@@ -10,14 +10,18 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from loadonce import Model, Registry, artifact, lock_directory
 from loadonce.server.channel import Channel
 from loadonce.server.generations import _kill_slow
+from loadonce.server.journal import Journal
 from loadonce.server.logs import StartLines
 from loadonce.server.offspring import WorkerProcess, ZygoteProcess
 from loadonce.server.options import ServeOptions
+from loadonce.server.quarantine import suspects_of
 from loadonce.server.supervisor import Supervisor
 from loadonce.server.systemd import Notifier
 
@@ -99,6 +103,38 @@ def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor
     theirs.send({"what": "born", "pid": 4_000_000, "models": []})
     supervisor._bury(4_000_000, -signal.SIGSEGV)
     assert supervisor.workers == []
+    theirs.close()
+
+
+class Words(Registry):
+    word: Model[str] = artifact("word.txt", loader=lambda source: bytes(source.data).decode())
+
+
+def test_all_workers_hear_of_a_model_in_quarantine(supervisor: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "word.txt").write_text("word")
+    lock_directory(tmp_path)
+    other, hears = asked_for(supervisor)
+    supervisor._generations.current = other.zygote
+    hears.set_blocking(False)
+    crashed, theirs = asked_for(supervisor)
+    crashed.row, crashed.models = supervisor._board[1], ["word"]
+    words = Words(root=tmp_path)
+    with words.loaded():
+        Journal(supervisor._board, crashed.row).publish(0)
+        digest = words.word.status().sha256
+    crashed.pid = crashed.row.pid
+    for _ in range(4):
+        crashed.row.mark(1).begin()
+        (suspect,) = suspects_of(crashed)
+        supervisor._quarantine.judge(time.monotonic(), [suspect])
+    with pytest.raises(BlockingIOError):
+        hears.receive()
+    supervisor._lose_worker(crashed, -signal.SIGSEGV)
+    received = hears.receive()
+    assert received is not None
+    assert received[0]["what"] == "quarantine"
+    assert [each["sha256"] for each in received[0]["models"]] == [digest]
+    hears.close()
     theirs.close()
 
 
