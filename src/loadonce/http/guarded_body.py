@@ -40,7 +40,7 @@ class GuardedBody:
         is_encoded: whether the body is compressed, as its header says.
     """
 
-    _chunks: Sequence[bytes] = ()
+    _chunks: list[bytes] | None = None
     _held = 0
     _body: bytes | None = None
     _doubts: tuple[Finding, ...] = ()
@@ -66,11 +66,13 @@ class GuardedBody:
         if self._is_done or message["type"] != "http.request":
             return message
         chunk: bytes = message.get("body", b"")
-        if not self._chunks and not message.get("more_body", False):  # nearly always
+        if self._chunks is None and not message.get("more_body", False):  # nearly always
             self._is_done = True
             self._look(chunk)
             return message
-        self._chunks = [*self._chunks, chunk]
+        if self._chunks is None:
+            self._chunks = []
+        self._chunks.append(chunk)
         self._held += len(chunk)
         if message.get("more_body", False):
             if self._held > _MOST_HELD and not self._will_be_parsed():
@@ -97,9 +99,9 @@ class GuardedBody:
         return parsed in (self._body, self._body.removeprefix(codecs.BOM_UTF8))
 
     def _finish(self) -> bytes:
-        chunks, self._chunks = self._chunks, ()
+        chunks, self._chunks = self._chunks, None
         self._is_done = True
-        return b"".join(chunks)
+        return b"".join(chunks or ())
 
     def _will_be_parsed(self) -> bool:
         """By FastAPI, or, before the route is known, by a middleware, whole."""
