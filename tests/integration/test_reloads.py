@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from loadonce.server.channel import Message
 from loadonce.server.ordering import ordered
 from loadonce.server.running import find_cover
 
-from .test_workers import children_of, is_alive, until, workers_of
+from .test_workers import Load, children_of, is_alive, until, workers_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -137,39 +136,20 @@ def opened(process: Any) -> Counter[str]:
     return Counter(re.findall(r"opened (\S+)", process.output))
 
 
-class Watchers:
+class Watchers(Load):
     """Clients that ask all the time and look whether each answer is wholly of one version.
 
     Attributes:
         answers: how many came from each version.
-        failures: whatever else happened.
         stale: answers of a version older than one that was acknowledged before they were asked.
         newest: the number of the version that was acknowledged last.
     """
 
     def __init__(self, url: str, clients: int) -> None:
-        self.answers: Counter[int] = Counter()
-        self.failures: list[str] = []
+        super().__init__(url, clients, "/a?seconds=0.002")
         self.stale = 0
         self.newest = 1
-        self._url = url + "/a?seconds=0.002"
-        self._is_over = threading.Event()
         self._labels: dict[str, str] = {}
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
-
-    def __enter__(self) -> Watchers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join(30)
-
-    def wait_for_answers(self, count: int) -> None:
-        wanted = self.answers.total() + count
-        until(lambda: self.answers.total() >= wanted or bool(self.failures), 60.0)
 
     def _ask(self) -> None:
         with httpx2.Client(timeout=30) as client:
