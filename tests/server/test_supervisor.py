@@ -107,7 +107,11 @@ def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor
 
 
 class Words(Registry):
-    word: Model[str] = artifact("word.txt", loader=lambda source: bytes(source.data).decode())
+    """Its model has a name of its own: registries of other tests may live still."""
+
+    quarantined: Model[str] = artifact(
+        "word.txt", loader=lambda source: bytes(source.data).decode()
+    )
 
 
 def test_all_workers_hear_of_a_model_in_quarantine(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -117,11 +121,11 @@ def test_all_workers_hear_of_a_model_in_quarantine(supervisor: Supervisor, tmp_p
     supervisor._generations.current = other.zygote
     hears.set_blocking(False)
     crashed, theirs = asked_for(supervisor)
-    crashed.row, crashed.models = supervisor._board[1], ["word"]
+    crashed.row, crashed.models = supervisor._board[1], ["quarantined"]
     words = Words(root=tmp_path)
     with words.loaded():
         Journal(supervisor._board, crashed.row).publish(0)
-        digest = words.word.status().sha256
+        digest = words.quarantined.status().sha256
     crashed.pid = crashed.row.pid
     for _ in range(4):
         crashed.row.mark(1).begin()
