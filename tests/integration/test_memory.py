@@ -141,6 +141,19 @@ def test_a_further_worker_that_loads_for_itself_costs_all_of_it(
     assert three - two > 60 * MB
 
 
+def test_a_further_worker_of_a_whole_app_costs_little(serve: Launch) -> None:
+    """VitalCheck, eleven models of which run their golden examples in each worker."""
+
+    def held(workers: int) -> int:
+        process = serve("--factory", "--workers", str(workers), target="vitalcheck.app:create_app")
+        assert process.get("/readyz").status_code == 200
+        total = held_by({process.popen.pid, *children_of(process.popen.pid)})
+        assert process.stop() == 0
+        return total
+
+    assert (held(6) - held(2)) / 4 < 15 * MB
+
+
 @pytest.mark.nightly
 def test_four_workers_take_little_more_than_one(
     measure: Callable[..., int], tmp_path: Path

@@ -20,6 +20,7 @@ from loadonce.lifecycle.owner import keep_owners
 from loadonce.lifecycle.registry import Registry
 from loadonce.lifecycle.verifying import MakeRoom
 from loadonce.observe.events import log_fields
+from loadonce.observe.gaps import fill_gaps
 from loadonce.observe.memory import give_back_freed
 from loadonce.owner.keeper import Keeper
 
@@ -66,6 +67,7 @@ class Preloading:
         self._options = options
         self._stopping = stopping
         self._keeper: Keeper | None = None
+        self._fillers: list[object] = []
         self.environment = OneThread()
 
     def load(self, make_room: MakeRoom) -> None:
@@ -98,13 +100,15 @@ class Preloading:
         return self._keeper.pid if self._keeper is not None else 0
 
     def settle(self) -> None:
-        """Leave one thread, no garbage, and nothing that a collection in a worker would copy."""
+        """Leave one thread, no garbage, and little that workers would copy."""
         _tell_what_each_loads()
         _wait_for_threads()
         if self._options.workers > 1:
             _run_jobs_alone()
         gc.collect()
         give_back_freed()
+        if self._options.workers > 1:
+            self._fillers = fill_gaps()
         gc.freeze()
 
     def _keep_owners(self) -> Keeper | None:
