@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -1033,3 +1034,32 @@ async def test_closing_ends_async_batches_after_the_grace() -> None:
     await engine.close()
     with pytest.raises(NotReadyError):
         await task
+
+
+@pytest.mark.parametrize(("placement", "most"), [("thread", 8), ("inline", 64)])
+async def test_the_loop_sees_to_others_while_the_callers_of_a_batch_go_on(
+    placement: Any, most: int
+) -> None:
+    """What ran in a thread may have many callers; what ran on the loop has taken its turn."""
+    engine, gate = make(placement=placement), Gate()
+    turns, resumed = 0, []
+
+    async def ask(item: int) -> None:
+        assert await engine.batch("v", 2, doubled, item) == 2 * item
+        resumed.append(turns)
+
+    if placement == "thread":
+        first = asyncio.create_task(engine.run(gate))
+        await gate.started()
+    callers = [asyncio.create_task(ask(item)) for item in range(64)]
+    await asyncio.sleep(0)
+    gate.release.set()
+    while len(resumed) < 64:
+        turns += 1
+        await asyncio.sleep(0)
+    await asyncio.gather(*callers)
+    if placement == "thread":
+        assert await first == "done"
+    assert max(Counter(resumed).values()) == most
+    assert calls == [64]
+    await engine.close()

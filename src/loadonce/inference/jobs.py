@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from .placement import Profile
@@ -168,16 +169,33 @@ class Job:
             position += len(part)
         return False
 
-    def settle(self, outcomes: Sequence[Any]) -> int:
-        """Give every caller the results; returns how many of them are errors."""
-        position = errors = 0
-        for call, part in self.parts.items():
-            end = position + len(part)
-            call.settle(part.start, outcomes[position:end])
-            position = end
+    def settle(self, outcomes: Sequence[Any], at_once: int = 0) -> int:
+        """Give every caller the results; returns how many of them are errors.
+
+        Args:
+            at_once: to so many callers in one turn of the event loop, so that it looks at its
+                sockets in between; 0 for all.
+        """
+        self._settle(iter(self.parts.items()), 0, outcomes, at_once or len(self.parts))
+        errors = 0
         for outcome in outcomes:
             errors += isinstance(outcome, Exception)
         return errors
+
+    def _settle(
+        self,
+        callers: Iterator[tuple[Call, range]],
+        position: int,
+        outcomes: Sequence[Any],
+        at_once: int,
+    ) -> None:
+        for call, part in islice(callers, at_once):
+            end = position + len(part)
+            call.settle(part.start, outcomes[position:end])
+            position = end
+        if position < len(outcomes):
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._settle, callers, position, outcomes, at_once)
 
     def fail(self, error: BaseException) -> None:
         """Give every caller this error."""
