@@ -15,8 +15,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from loadonce import lock_directory
+
 from .test_other_servers import _commands, _free_port
-from .test_workers import Load, children_of, is_alive, until
+from .test_workers import Load, children_of, is_alive, until, workers_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -259,3 +261,111 @@ def test_what_cannot_be_loaded_there_stops_the_start_with_one_message(
     assert process.wait() == 3
     assert process.output.count("start-up stopped: 1 model failed") == 1
     assert "model 'a' (a.bin)" in process.output
+
+
+CRASHING = """
+import ctypes, os, resource
+from loadonce.http import install
+
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+def noted(source: Source) -> str:
+    note(f"loaded by {os.getpid()}")
+    return text(source)
+
+class Models(Registry):
+    bad: Model[str] = artifact("bad.bin", loader=noted, placement="process")
+    good: Model[str] = artifact("good.bin", loader=text, placement="process")
+
+models = Models(root=HERE / "models")
+app = FastAPI(lifespan=models.lifespan)
+install(app, models)
+
+def crash(value: str) -> str:
+    if value == "bad":
+        ctypes.string_at(0)
+    return value
+
+@app.get("/bad")
+async def bad(model: Annotated[Handle[str], Depends(models.bad)]) -> str:
+    return await model.run(crash)
+
+@app.get("/good")
+async def good(model: Annotated[Handle[str], Depends(models.good)]) -> str:
+    return await model.run(crash)
+
+@app.get("/reload")
+async def reload() -> None:
+    await models.bad.reload()
+"""
+
+ISOLATED = "urn:problem-type:loadonce:quarantined"
+
+
+def crash_until_isolated(get: Callable[[str], httpx2.Response]) -> None:
+    """Ask until it is refused; the other model serves all the time."""
+    deadline = time.monotonic() + 60
+    while (answer := get("/bad")).json()["type"] != ISOLATED:
+        assert answer.status_code == 503
+        assert time.monotonic() < deadline
+        assert get("/good").json() == "good"
+        time.sleep(0.02)
+
+
+def is_isolated(get: Callable[[str], httpx2.Response]) -> bool:
+    answer, ready = get("/bad"), get("/readyz")
+    return (
+        (answer.status_code, answer.json()["type"]) == (503, ISOLATED)
+        and "Retry-After" not in answer.headers
+        and ready.json() == {"status": "degraded", "models": {"bad": "failed", "good": "ready"}}
+        and ready.status_code == 200
+        and get("/good").json() == "good"
+    )
+
+
+def mend(directory: Path) -> None:
+    (directory / "models" / "bad.bin").write_bytes(b"mended")
+    lock_directory(directory / "models")
+
+
+def test_a_version_that_crashes_its_owner_is_isolated_until_another_comes(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(CRASHING, bad=b"bad", good=b"good")
+    process = serve("--workers", "2")
+    crash_until_isolated(process.get)
+    assert process.output.count('"the process of a model died", "model": "bad"') == 5
+    assert '"model quarantined: it crashes its process", "model": "bad"' in process.output
+    until(lambda: all(is_isolated(process.get) for _ in range(8)))  # both workers
+    assert len(loads(tmp_path)) == 5
+    os.kill(workers_of(process)[1], signal.SIGKILL)  # its successor knows it too
+    process.wait_for('"cause": "SIGKILL"')
+    until(lambda: all(map(is_alive, workers_of(process).values())))
+    assert all(is_isolated(process.get) for _ in range(8))
+    process.send(signal.SIGHUP)  # the same version: the control
+    process.wait_for("the former generation has ended")
+    assert all(is_isolated(process.get) for _ in range(4))
+    assert len(loads(tmp_path)) == 5  # nobody tried it again
+    mend(tmp_path)
+    process.send(signal.SIGHUP)
+    until(lambda: process.output.count("the former generation has ended") == 2)
+    assert process.get("/bad").json() == "mended"
+    assert process.get("/readyz").json()["status"] == "ok"
+    assert process.stop() == 0
+
+
+def test_other_servers_isolate_it_too(write: Write, launch: Launch, tmp_path: Path) -> None:
+    write(CRASHING, bad=b"bad", good=b"good")
+    port = _free_port()
+    process = launch(*_commands(port)["uvicorn"], PYTHONPATH=found_in(tmp_path))
+    process.wait_for(r"[Ss]tartup complete")
+    crash_until_isolated(process.get)
+    assert len(loads(tmp_path)) == 5
+    assert all(is_isolated(process.get) for _ in range(4))
+    assert process.get("/reload").status_code == 503  # the same version: the control
+    assert len(loads(tmp_path)) == 5
+    mend(tmp_path)
+    assert process.get("/reload").status_code == 200
+    assert process.get("/bad").json() == "mended"
+    assert process.get("/readyz").json()["status"] == "ok"
+    process.stop(signal.SIGTERM)

@@ -25,12 +25,19 @@ from loadonce import (
     lock_directory,
     resource,
 )
-from loadonce.errors import CallFailedError, GoldenMismatchError, LoaderFailedError
+from loadonce.errors import (
+    CallFailedError,
+    FailedError,
+    GoldenMismatchError,
+    LoaderFailedError,
+    QuarantinedError,
+)
 from loadonce.lifecycle import owner as owner_module
 from loadonce.lifecycle import slot as slot_module
 from loadonce.lifecycle.inheriting import why_not_inherited
 from loadonce.lifecycle.owning import _renew, connect
 from loadonce.lifecycle.version import Version
+from loadonce.owner import crashes as crashes_module
 from loadonce.owner import keeper as keeper_module
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
@@ -45,6 +52,11 @@ def text(source: Source) -> str:
     if found == "raise":
         raise ValueError("cannot be read")
     return found
+
+
+def crash(value: str) -> None:
+    if value == "bad":
+        os._exit(7)
 
 
 def is_fine(value: str) -> bool:
@@ -304,6 +316,68 @@ async def test_a_reload_loads_beside_the_old_version_which_its_leases_keep(
             await models.a.reload()
         async with models.a.lease() as newer:
             assert await newer.run(whole) == "new"
+
+
+async def test_a_version_that_crashes_its_process_is_refused_there_until_another_comes(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crashes_module, "_FIRST_DELAY", 0.01)
+    root = locked(a="bad")
+    told: list[str] = []
+    models = Models(root)
+    models.a.slot.on_quarantine = told.append
+    async with models.loaded():
+        digest = models.a.status().sha256
+        async with asyncio.timeout(30):
+            while not told:
+                with contextlib.suppress(NotReadyError, FailedError):
+                    async with models.a.lease() as model:
+                        await model.run(crash)
+                await asyncio.sleep(0.01)
+        assert told == [digest]
+        with pytest.raises(QuarantinedError, match=digest[:12]):
+            async with models.a.lease():
+                pass
+        assert models.readiness().is_degraded
+        assert models.a.slot.retry_timer is None  # nobody reads it again and again
+        with pytest.raises(QuarantinedError):
+            await models.a.reload()
+        relock(root, "mended")
+        await models.a.reload()
+        async with models.a.lease() as model:
+            await model.run(crash)
+        assert not models.readiness().is_degraded
+
+
+def test_a_version_known_to_crash_its_process_is_not_tried_there_again(locked: Locked) -> None:
+    root = locked(a="bad")
+    with Models(root).loaded() as models:
+        digest = models.a.status().sha256
+    models = Models(root)
+    models.a.slot.quarantined.add(digest)
+    with models.loaded(), pytest.raises(QuarantinedError):
+        models.a.run(crash)
+
+
+async def test_a_version_that_failed_is_not_to_blame_for_one_that_serves(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crashes_module, "TOO_MANY", 1)
+    root = locked(a="bad")
+    told: list[str] = []
+    models = Models(root)
+    models.a.slot.on_quarantine = told.append
+    async with models.loaded():
+        digest = models.a.status().sha256
+        relock(root, "wrong")
+        with pytest.raises(GoldenMismatchError):
+            await models.a.reload()
+        relock(root, "bad")
+        async with models.a.lease() as model:
+            with pytest.raises(NotReadyError):
+                await model.run(crash)
+        await until(lambda: bool(told))
+    assert told == [digest]
 
 
 async def test_what_one_process_reloads_the_others_get(locked: Locked) -> None:

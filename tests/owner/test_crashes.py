@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from loadonce.owner.crashes import Crashes, cause_of, is_crash
+from loadonce.owner.crashes import Crashes, Culprits, cause_of, is_crash
 
 
 def test_the_next_worker_waits_longer_after_each_crash() -> None:
@@ -51,6 +51,20 @@ def test_however_many_crash_ten_at_most_are_forked_in_any_minute(workers: int) -
 )
 def test_who_was_killed_did_not_crash(status: int, age: float, expected: bool) -> None:
     assert is_crash(status, age) is expected
+
+
+def test_a_version_with_five_crashes_in_a_minute_is_a_culprit() -> None:
+    culprits = Culprits(["older"])
+    assert [culprits.judge(14.0 * number, "bad") for number in range(5)] == [False] * 4 + [True]
+    assert culprits.known == {"older", "bad"}
+    assert not culprits.judge(60.0, "bad")  # that is no news
+
+
+def test_fewer_in_a_minute_or_those_of_others_make_none() -> None:
+    culprits = Culprits()
+    assert not any(culprits.judge(16.0 * number, "slow") for number in range(20))
+    assert not any(culprits.judge(1000.0 + number, f"{number % 4}") for number in range(16))
+    assert culprits.known == set()
 
 
 def test_the_cause_is_told_in_words() -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from loadonce.owner import crashes as crashes_module
 from loadonce.owner import keeper as keeper_module
+from loadonce.owner.crashes import Culprits
 from loadonce.owner.door import Door
-from loadonce.owner.keeper import Keeper, Pulse, Ward, fork_keeper
+from loadonce.owner.keeper import Keeper, Ward, fork_keeper
+from loadonce.owner.pulse import Pulse
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -21,9 +24,12 @@ Run = Callable[[Door, Pulse], int]
 
 
 @contextmanager
-def kept(*runs: Run, guardian: int | None = None) -> Iterator[tuple[Keeper, list[Door]]]:
+def kept(
+    *runs: Run, guardian: int | None = None, culprits: Culprits | None = None
+) -> Iterator[tuple[Keeper, list[Door]]]:
     """A keeper of owners that do this."""
-    wards = [Ward(f"m{number}", *Door.pair(), run) for number, run in enumerate(runs)]
+    known = culprits or Culprits()
+    wards = [Ward(f"m{number}", *Door.pair(), run, known) for number, run in enumerate(runs)]
     keeper = fork_keeper(wards, guardian=guardian, prepare=lambda: None)
     try:
         yield keeper, [ward.outside for ward in wards]
@@ -136,6 +142,46 @@ def test_one_that_dies_again_and_again_is_started_with_pauses(
         began = time.monotonic()
         until(lambda: len(lines(tmp_path / "a")) == 3)
         assert time.monotonic() - began > 0.4
+
+
+def dies_with(digest: str, number: signal.Signals) -> Run:
+    def run(door: Door, pulse: Pulse) -> int:
+        pulse.digest = digest
+        pulse.beat()
+        os.kill(os.getpid(), number)
+        return 0
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("digest", "number", "is_blamed"),
+    [
+        ("abc", signal.SIGUSR1, True),
+        ("abc", signal.SIGKILL, False),  # somebody killed it: the controls
+        ("", signal.SIGUSR1, False),  # it had nothing yet
+    ],
+)
+def test_what_an_owner_had_that_died_five_times_may_not_serve(
+    stack: ExitStack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    digest: str,
+    number: signal.Signals,
+    is_blamed: bool,
+) -> None:
+    monkeypatch.setattr(crashes_module, "_FIRST_DELAY", 0.01)
+    culprits = Culprits()
+
+    def run(door: Door, pulse: Pulse) -> int:
+        with (tmp_path / "a").open("a") as file:
+            file.write(",".join(culprits.known) + "\n")
+        return dies_with(digest, number)(door, pulse)
+
+    with kept(run, culprits=culprits) as (_keeper, doors):
+        stack.enter_context(doors[0].knock().socket)
+        until(lambda: len(lines(tmp_path / "a")) >= 6)
+    assert lines(tmp_path / "a")[:6] == [""] * 5 + [digest if is_blamed else ""]
 
 
 def test_an_owner_that_does_not_end_is_killed(stack: ExitStack, tmp_path: Path) -> None:

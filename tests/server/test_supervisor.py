@@ -142,6 +142,26 @@ def test_all_workers_hear_of_a_model_in_quarantine(supervisor: Supervisor, tmp_p
     theirs.close()
 
 
+def test_what_one_worker_finds_in_quarantine_the_others_hear_of_once(
+    supervisor: Supervisor,
+) -> None:
+    worker, theirs = asked_for(supervisor)
+    theirs.set_blocking(False)
+    for digest in ("a" * 64, "a" * 64, "b" * 64):
+        told = {"what": "quarantined", "model": "owned", "sha256": digest}
+        supervisor._hear_worker(worker, told)
+    supervisor._hear_worker(worker, told | {"model": "other"})
+    for count in (1, 2, 3):
+        received = theirs.receive()
+        assert received is not None
+        assert received[0]["what"] == "quarantine"
+        assert len(received[0]["models"]) == count
+    with pytest.raises(BlockingIOError):
+        theirs.receive()
+    assert supervisor._nursery.quarantine.digests_of("owned") == {"a" * 64, "b" * 64}
+    theirs.close()
+
+
 @pytest.mark.parametrize("why", ["", "stopping", "nobody forks", "leaving"])
 def test_a_worker_in_which_a_model_hangs_retires_where_another_can_take_its_place(
     supervisor: Supervisor, why: str

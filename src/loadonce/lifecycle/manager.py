@@ -284,7 +284,9 @@ class Manager:
             return
         delay = back_off(slot.failures)
         slot.retry_at = self.loop.time() + delay
-        if slot.is_lost or slot.declaration.when == "background":
+        slot.cancel_retry()
+        is_wanted = slot.is_lost or slot.declaration.when == "background"
+        if is_wanted and not isinstance(slot.error, QuarantinedError):  # which takes a reload
             slot.retry_timer = self.loop.call_later(delay, self._retry, slot)
 
     def _retry(self, slot: Slot[Any]) -> None:

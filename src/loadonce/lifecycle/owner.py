@@ -14,8 +14,10 @@ from typing import Any
 
 from loadonce.errors import StartupError
 from loadonce.observe.events import Events, log_event, log_fields
+from loadonce.owner.crashes import Culprits
 from loadonce.owner.door import Door
-from loadonce.owner.keeper import EXIT_NOT_LOADED, Keeper, Pulse, Ward, fork_keeper
+from loadonce.owner.keeper import EXIT_NOT_LOADED, Keeper, Ward, fork_keeper
+from loadonce.owner.pulse import Pulse
 from loadonce.owner.server import OwnerServer, refuse
 from loadonce.settings import Settings
 
@@ -46,29 +48,41 @@ def keep_owners(
     wards = []
     for slot, root in owned:
         slot.door, inside = Door.pair()
-        wards.append(Ward(slot.name, slot.door, inside, partial(_run, slot, root)))
+        culprits = Culprits(slot.quarantined)
+        run = partial(_run, slot, root, culprits)
+        wards.append(Ward(slot.name, slot.door, inside, run, culprits))
     return fork_keeper(wards, guardian=guardian, prepare=prepare)
 
 
-def _run(slot: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
-    return asyncio.run(_own(slot, root, door, pulse))
+def _run(slot: Slot[Any], root: Path, culprits: Culprits, door: Door, pulse: Pulse) -> int:
+    own = _own_slot(slot)
+    own.quarantined |= culprits.known
+    return asyncio.run(_own(own, root, door, pulse))
 
 
-async def _own(slot: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
+def _own_slot(slot: Slot[Any]) -> Slot[Any]:
     declared = replace(slot.declaration, placement="auto", when="startup", required=True)
-    own = slot.twin(declared)
+    return slot.twin(declared)
+
+
+async def _own(own: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
     events = Events()
     events.subscribe(log_event)
+    events.subscribe(lambda _event: _tell_digest(own, pulse))
     settings = Settings().model_copy(update={"workers": 1})
     manager = Manager([own], root, settings, events)
     try:
         await manager.start()
     except StartupError as error:
-        refuse(door, slot.name, error.failures[0])
+        refuse(door, own.name, error.failures[0])
+        return EXIT_NOT_LOADED
+    if own.error is not None:  # in quarantine, which stops no start
+        refuse(door, own.name, own.error)
+        await manager.stop()
         return EXIT_NOT_LOADED
     beating = asyncio.create_task(_beat(own, pulse))
     server = OwnerServer(
-        slot.name,
+        own.name,
         door,
         lambda: {name: getattr(own.current, name) for name in TOLD},
         lambda: Handle(own, own.acquire()),
@@ -79,6 +93,13 @@ async def _own(slot: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
     beating.cancel()
     await manager.stop()
     return 0
+
+
+def _tell_digest(own: Slot[Any], pulse: Pulse) -> None:
+    """What is to blame if this process dies now: the newest version, unless that has failed."""
+    version = own.latest if own.error is None else own.current
+    if version is not None:
+        pulse.digest = version.sha256
 
 
 async def _beat(slot: Slot[Any], pulse: Pulse) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from loadonce.errors import LoaderFailedError, LoadOnceError
+from loadonce.errors import LoaderFailedError, LoadOnceError, QuarantinedError
 from loadonce.owner.elsewhere import Elsewhere
 
 from .slot import Running, Slot
@@ -41,7 +41,12 @@ async def connect(slot: Slot[Any], version: Version[Any]) -> None:
         *(slot.name, slot.door, slot.statistics, slot.declaration.timeout),
         newer=lambda: _renew(slot, version),
     )
-    for name, value in (await client.open()).items():
+    try:
+        told = await client.open()
+    except QuarantinedError as error:
+        slot.on_quarantine(error.sha256)
+        raise
+    for name, value in told.items():
         setattr(version, name, value)
     version.is_inherited = True
     version.close = client.close

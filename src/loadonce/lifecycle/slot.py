@@ -78,6 +78,8 @@ class Slot(Generic[T]):
         self.is_lost = False  # it served, and ended by itself
         # Who reloads for several processes; awaited, with the model's name, instead of reloading.
         self.reload_elsewhere: Callable[[str], Awaitable[None]] | None = None
+        # Told the digest of a version that the model's own process does not serve any more.
+        self.on_quarantine: Callable[[str], None] = _nobody
         self.unshared = ""  # why what was loaded before the fork is not used after it
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it
@@ -237,11 +239,15 @@ class Slot(Generic[T]):
             mark=self.mark,
         )
 
-    async def end(self) -> None:
-        """The registry has stopped: refuse what still comes."""
+    def cancel_retry(self) -> None:
+        """No load is planned any more."""
         if self.retry_timer is not None:
             self.retry_timer.cancel()
             self.retry_timer = None
+
+    async def end(self) -> None:
+        """The registry has stopped: refuse what still comes."""
+        self.cancel_retry()
         assert self.engine is not None
         await self.engine.close()
         self.engine = None
@@ -281,6 +287,10 @@ def dependents(slot: Slot[Any], slots: Sequence[Slot[Any]]) -> list[Slot[Any]]:
         if other.current is not None and any(need in (slot, *found) for need in other.needs):
             found.append(other)
     return found
+
+
+def _nobody(_digest: str) -> None:
+    """Until somebody wants to know."""
 
 
 def _annotation(registry: type, name: str) -> object:

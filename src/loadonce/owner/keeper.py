@@ -11,12 +11,10 @@ import contextlib
 import gc
 import logging
 import math
-import mmap
 import os
 import select
 import signal
 import socket
-import struct
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -26,40 +24,20 @@ from typing import NoReturn
 from loadonce.errors import LoaderFailedError
 from loadonce.observe.events import log_fields
 
-from .crashes import Crashes, cause_of, is_crash
+from .crashes import Crashes, Culprits, cause_of, is_crash
 from .door import Door
 from .parents import die_with
+from .pulse import Pulse
 from .server import refuse
 
 logger = logging.getLogger("loadonce")
 
-EXIT_NOT_LOADED = 3  # of an owner that has told why it could not load
+EXIT_NOT_LOADED = 73  # of an owner that has told why it could not load; no program's own
 
 _SILENCE = 8.0  # seconds without a sign of life after which an owner is killed
 _LOOK = 1.0  # seconds between two looks for them
 _LAST_SECONDS = 10.0  # for owners to end in
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Pulse:
-    """Memory in which an owner writes when it was last alive, for its keeper to read."""
-
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 8)
-
-    def beat(self) -> None:
-        """The owner serves, now."""
-        self._memory[:] = struct.pack("d", time.monotonic())
-
-    def clear(self) -> None:
-        """A new owner has not served yet."""
-        self._memory[:] = bytes(8)
-
-    @property
-    def last(self) -> float:
-        """When it served, by `time.monotonic()`; 0 if it never did."""
-        (last,) = struct.unpack("d", self._memory[:])
-        return float(last)
 
 
 @dataclass(slots=True)
@@ -70,6 +48,7 @@ class Ward:
         model: its name.
         outside, inside: of its door.
         run: what the owner process does; returns its exit code.
+        culprits: what it may not serve any more.
         pulse: of the owner.
         pid: of the owner; 0 while there is none.
         watched: a descriptor that tells its end.
@@ -80,6 +59,7 @@ class Ward:
     outside: Door
     inside: Door
     run: Callable[[Door, Pulse], int]
+    culprits: Culprits = field(default_factory=Culprits)
     pulse: Pulse = field(default_factory=Pulse)
     pid: int = 0
     watched: int = -1
@@ -247,18 +227,20 @@ class _Keeping:
         status = self._bury(ward)
         if _is_abandoned(ward):
             return  # it has noticed that, too
+        if status == EXIT_NOT_LOADED:  # who has knocked since it told gets another
+            return
         now = time.monotonic()
         cause = cause_of(status)
         served = now - ward.pulse.last if ward.pulse.last else 0.0
         if not ward.pulse.last:  # whoever waits for it is told, and decides whether to try again
             text = f"its process ended while it loaded: {cause}"
             refuse(ward.inside, ward.model, LoaderFailedError(ward.model, text))
-        if status == EXIT_NOT_LOADED:
-            return
         fields = {"model": ward.model, "cause": cause}
         log_fields(logging.ERROR, "the process of a model died", fields)
         if is_crash(status, now - ward.began if served else 0.0):
             ward.not_before = now + ward.crashes.delay_after(now)
+            if status != -signal.SIGKILL and _is_banned(ward, now):
+                ward.not_before = now  # the next one only tells of it
 
     def _look_at(self, ward: Ward) -> None:
         last = ward.pulse.last
@@ -285,6 +267,16 @@ class _Keeping:
         os.close(ward.watched)
         ward.pid, ward.watched = 0, -1
         return os.waitstatus_to_exitcode(encoded)
+
+
+def _is_banned(ward: Ward, now: float) -> bool:
+    """Blame what the owner that has just crashed had; whether that was once too often."""
+    digest = ward.pulse.digest
+    if not (digest and ward.culprits.judge(now, digest)):
+        return False
+    fields = {"model": ward.model, "sha256": digest}
+    log_fields(logging.ERROR, "model quarantined: it crashes its process", fields)
+    return True
 
 
 def _is_abandoned(ward: Ward) -> bool:

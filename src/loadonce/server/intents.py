@@ -1,4 +1,4 @@
-"""Intents: what a worker asks its supervisor to do for all of them."""
+"""Intents: what a worker asks its supervisor to do for all of them, or tells it for their sake."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ class Intents:
         self._channel.send({"what": "reload"})
         if reason := await answer:
             raise ReloadFailedError(model, "the server's reload failed", found=reason)
+
+    def tell_quarantined(self, model: str, sha256: str) -> None:
+        """A version was found to crash the process of its own: no other is to be started for it."""
+        self._channel.send({"what": "quarantined", "model": model, "sha256": sha256})
 
     def hear(self, message: Message) -> None:
         """What became of the oldest one: they are done in the order in which they were asked."""

@@ -18,6 +18,7 @@ from loadonce.inference.threads import run_in_thread
 from loadonce.lifecycle.inheriting import OWNED, why_not_inherited
 from loadonce.lifecycle.owner import keep_owners
 from loadonce.lifecycle.registry import Registry
+from loadonce.lifecycle.reporting import models_by_name
 from loadonce.lifecycle.verifying import MakeRoom
 from loadonce.observe.events import log_fields
 from loadonce.observe.gaps import fill_gaps
@@ -31,6 +32,7 @@ from .native_jobs import run_jobs_alone
 from .one_thread import OneThread
 from .options import ServeOptions
 from .preparing import prepare
+from .quarantine import Quarantine
 from .signals import Stopping, StopRequestedError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Preloading:
     Args:
         options: of the server.
         stopping: entered already; a signal ends the load and closes what was loaded.
+        quarantine: which versions no process is to be started for.
 
     Attributes:
         config: how uvicorn serves the app; made by `load`.
@@ -62,10 +65,11 @@ class Preloading:
 
     config: uvicorn.Config
 
-    def __init__(self, options: ServeOptions, stopping: Stopping) -> None:
+    def __init__(self, options: ServeOptions, stopping: Stopping, quarantine: Quarantine) -> None:
         self.locks: Stamps = {}
         self._options = options
         self._stopping = stopping
+        self._quarantine = quarantine
         self._keeper: Keeper | None = None
         self._fillers: list[object] = []
         self.environment = OneThread()
@@ -122,6 +126,9 @@ class Preloading:
         ]
         if not owned:
             return None
+        for name, model in models_by_name(known_registries()).items():
+            if model.slot.is_owned:
+                model.slot.quarantined |= self._quarantine.digests_of(name)
         return keep_owners(owned, guardian=os.getppid(), prepare=self.environment.put_back)
 
     async def _preload(self, app: ASGIApp, make_room: MakeRoom) -> None:

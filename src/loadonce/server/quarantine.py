@@ -1,4 +1,5 @@
-"""Which versions of models may not serve any more, because they crash their workers."""
+"""Which versions of models may not serve any more, because they crash the processes that serve
+them."""
 
 from __future__ import annotations
 
@@ -9,11 +10,9 @@ from dataclasses import asdict, dataclass
 
 from loadonce.lifecycle.reporting import Report
 from loadonce.observe.events import log_fields
+from loadonce.owner.crashes import TOO_MANY, WINDOW
 
 from .offspring import WorkerProcess
-
-_WINDOW = 60.0  # seconds for which a crash counts
-_CRASHES = 5  # within that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,29 @@ class Quarantine:
             suspects: who was in a call, the latest call first.
         """
         self._crashes.append((now, suspects))
-        while now - self._crashes[0][0] >= _WINDOW:
+        while now - self._crashes[0][0] >= WINDOW:
             self._crashes.popleft()
         counts = Counter(each for _when, several in self._crashes for each in several)
         latest = Counter(several[0] for _when, several in self._crashes if several)
         culprit = max(counts, key=lambda each: (counts[each], latest[each]), default=None)
-        if culprit is None or counts[culprit] < _CRASHES:
+        if culprit is None or counts[culprit] < TOO_MANY:
             return None
         self._crashes.clear()
         self._kept.append(culprit)
         log_fields(logging.ERROR, "model quarantined: it crashes its workers", asdict(culprit))
         return culprit
+
+    def hear(self, model: str, sha256: str) -> bool:
+        """A version was found to crash the process of its own, which whoever starts that has
+        logged; whether that is news."""
+        if sha256 in self.digests_of(model):
+            return False
+        self._kept.append(Suspect(model, sha256[:12], sha256))
+        return True
+
+    def digests_of(self, model: str) -> set[str]:
+        """The versions of this model that are in it."""
+        return {each.sha256 for each in self._kept if each.model == model}
 
 
 def suspects_of(worker: WorkerProcess) -> list[Suspect]:

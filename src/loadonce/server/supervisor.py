@@ -62,13 +62,15 @@ class Supervisor:
         url = url_of(listener, options.scheme)
         # Those that serve, those that come and those that leave exist together.
         self._board = Board(3 * options.workers + 1)
-        self._nursery = Nursery(options, lines, listener, self._board, os.getpid())
+        self._quarantine = Quarantine()
+        self._nursery = Nursery(
+            options, lines, listener, self._board, os.getpid(), self._quarantine
+        )
         self._watch = Watch(self._receive, self._bury)
         self._control = Control(self._watch, self._answer)
         cover = Cover.of(options, url, str(self._control.path))
         self._teller = Teller(cover, self._board.cover, began, notifier)
         self._crashes = Crashes()
-        self._quarantine = Quarantine()
         self._generations = Generations(
             options, self._nursery, self._watch, self._crashes, self._teller, self
         )
@@ -172,6 +174,10 @@ class Supervisor:
         if message["what"] == "failed":
             zygote.failure = Failure.of(message)
             return
+        if message["what"] == "quarantined":
+            if self._quarantine.hear(message["model"], message["sha256"]):
+                self._isolate()
+            return
         if message["what"] == "reload":
             self._generations.reload(worker.channel.send)
             return
@@ -227,12 +233,16 @@ class Supervisor:
         age = now - worker.ready_at if worker.ready_at else 0.0
         if is_crash(status, age):
             if self._quarantine.judge(now, suspects) is not None:
-                for each in self.workers:
-                    each.channel.send({"what": "quarantine", "models": self._quarantine.kept})
+                self._isolate()
             if delay := self._crashes.delay_after(now):
                 self._held.add(worker.number)
                 self._watch.after(delay, lambda: self._release(worker.number))
         self.fill()
+
+    def _isolate(self) -> None:
+        """Let all workers know what is in quarantine."""
+        for each in self.workers:
+            each.channel.send({"what": "quarantine", "models": self._quarantine.kept})
 
     def _release(self, number: int) -> None:
         self._held.discard(number)

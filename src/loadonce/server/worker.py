@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loadonce.lifecycle.quarantine import quarantine
@@ -73,9 +74,10 @@ def run_worker(
     )
     intents = Intents(channel)
     models = models_by_name(known_registries())
-    for number, model in enumerate(models.values(), 1):
+    for number, (name, model) in enumerate(models.items(), 1):
         model.slot.mark = birth.row.mark(number)
         model.slot.reload_elsewhere = intents.reload
+        model.slot.on_quarantine = partial(intents.tell_quarantined, name)
     channel.send({"what": "born", "pid": os.getpid(), "models": [*models]})
     _isolate(birth.quarantined)
 

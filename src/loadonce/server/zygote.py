@@ -28,6 +28,7 @@ from .journal import known_registries
 from .logs import StartLines, format_line
 from .options import ServeOptions
 from .preloading import CannotForkError, Preloading
+from .quarantine import Quarantine
 from .signals import STOP_SIGNALS, Stopping, StopRequestedError
 from .worker import Birth, run_worker
 
@@ -44,6 +45,7 @@ class Nursery:
         listener: the socket they all accept from.
         board: where each writes how it is.
         supervisor: the process they belong to.
+        quarantine: which versions must not serve, as it was when a process was forked.
     """
 
     options: ServeOptions
@@ -51,6 +53,7 @@ class Nursery:
     listener: socket.socket
     board: Board
     supervisor: int
+    quarantine: Quarantine
 
 
 def fork_zygote(nursery: Nursery, forget: Callable[[], None]) -> tuple[int, Channel]:
@@ -86,7 +89,7 @@ class _Zygote:
         self._nursery = nursery
         self._channel = channel
         self._stopping = Stopping(Deadline(_last_words), patience=0.0)
-        self._preloading = Preloading(nursery.options, self._stopping)
+        self._preloading = Preloading(nursery.options, self._stopping, nursery.quarantine)
         self._has_forked = False
 
     def run(self) -> int:
