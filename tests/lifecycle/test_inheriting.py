@@ -175,3 +175,38 @@ def test_preloading_leaves_nothing_in_the_directory(locked: Locked, tmp_path: Pa
     asyncio.run(Models(root).preload())
     assert sorted(tmp_path.iterdir()) == before
     shutil.rmtree(root)
+
+
+def test_what_others_serve_is_loaded_before_the_fork_whatever_is_declared(locked: Locked) -> None:
+    models = Models(locked(a="a", b="b", c="c"))
+    assert why_not_inherited(models.c.slot) == 'when="first_use"'  # the control
+    models.c.slot.is_expected = True
+    asyncio.run(models.preload())
+    assert not why_not_inherited(models.c.slot)
+    with models.loaded():
+        assert models.c.status().state == "ready"  # nobody has asked
+        assert models.readiness().is_ready
+
+
+class Late(Registry):
+    late: Model[str] = artifact("a.bin", loader=text, when="background")
+    rare: Model[str] = artifact("b.bin", loader=text, when="first_use")
+    spare: Model[str] = artifact("c.bin", loader=text, when="background", required=False)
+
+
+@pytest.mark.parametrize("lost", ["late", "rare", "spare"])
+def test_what_others_serve_stops_the_start_if_it_is_required_and_fails(
+    locked: Locked, lost: str
+) -> None:
+    models = Late(locked(a="a", b="b", c="c"))
+    (models.root / {"late": "a.bin", "rare": "b.bin", "spare": "c.bin"}[lost]).unlink()
+    with models.loaded():  # the control: as declared, it stops nothing
+        pass
+    for model in models:
+        model.slot.is_expected = True
+    if lost == "spare":
+        with models.loaded():
+            assert models.readiness().is_degraded
+        return
+    with pytest.raises(StartupError, match=f"model '{lost}'"), models.loaded():
+        pass

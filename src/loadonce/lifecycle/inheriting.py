@@ -38,7 +38,7 @@ async def preload(
         StartupError: a required model failed.
     """
     inherited = [slot for slot in slots if not why_not_inherited(slot)]
-    owned = [slot for slot in slots if slot.door is not None and slot.declaration.when == "startup"]
+    owned = [slot for slot in slots if slot.door is not None and slot.when == "startup"]
     wanted = [slot for slot in slots if slot in inherited or slot in owned]
     unfrozen = settings.model_copy(update={"freeze": False})
     manager = Manager(wanted, root, unfrozen, events, is_before_fork=True, make_room=make_room)
@@ -65,7 +65,7 @@ def why_not_inherited(slot: Slot[Any]) -> str:
         return OWNED
     if slot.is_overridden:
         return "overridden"
-    if declaration.when != "startup":
+    if slot.when != "startup":
         return f'when="{declaration.when}"'
     if slot.unshared:
         return slot.unshared

@@ -91,7 +91,7 @@ class Manager:
         try:
             await self._load_for_startup()
             for slot in self._slots:
-                if slot.declaration.when == "background" and not slot.is_overridden:
+                if slot.when == "background" and not slot.is_overridden:
                     self._attempt(slot)
             await self._freezer.settle()
         except BaseException:
@@ -99,11 +99,7 @@ class Manager:
             raise
 
     async def _load_for_startup(self) -> None:
-        wanted = [
-            slot
-            for slot in self._slots
-            if slot.declaration.when == "startup" and not slot.is_overridden
-        ]
+        wanted = [slot for slot in self._slots if slot.when == "startup" and not slot.is_overridden]
         artifacts = [slot for slot in wanted if slot.is_read_here and slot.inherited is None]
         sources = await self._verifier.verify_all(artifacts)
         failed = [slot for slot in wanted if slot.error is not None]

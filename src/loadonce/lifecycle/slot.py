@@ -23,7 +23,7 @@ from loadonce.inference.marking import Mark
 from loadonce.observe.statistics import CallStatistics
 from loadonce.owner.parents import is_linux
 
-from .declaration import Declaration, ResourceOrigin
+from .declaration import Declaration, ResourceOrigin, When
 from .policy import ModelState
 from .version import State, Version
 
@@ -80,6 +80,7 @@ class Slot(Generic[T]):
         self.reload_elsewhere: Callable[[str], Awaitable[None]] | None = None
         # Told the digest of a version that the model's own process does not serve any more.
         self.on_quarantine: Callable[[str], None] = _nobody
+        self.is_expected = False  # others serve it: so must this process, from its start on
         self.unshared = ""  # why what was loaded before the fork is not used after it
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it
@@ -109,6 +110,11 @@ class Slot(Generic[T]):
     def is_read_here(self) -> bool:
         """Whether this process, or one that it was forked from, reads its artifact."""
         return not (self.is_resource or self.is_owned)
+
+    @property
+    def when(self) -> When:
+        """When it loads in this process: as declared, unless others serve it already."""
+        return "startup" if self.is_expected else self.declaration.when
 
     @property
     def serving(self) -> Version[T] | None:
@@ -220,7 +226,7 @@ class Slot(Generic[T]):
         self.latest = None
         self.failures = 0
         self.retry_at = None
-        self.has_been_asked_for = self.declaration.when != "first_use"
+        self.has_been_asked_for = self.when != "first_use"
         declared = self.declaration
         kind = Engine
         if self.is_owned:

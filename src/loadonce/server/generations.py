@@ -15,6 +15,7 @@ from loadonce.owner.crashes import Crashes, cause_of
 
 from .channel import Message
 from .ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED
+from .expecting import expected_of
 from .locks import changed, stamps
 from .offspring import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .options import ServeOptions
@@ -87,7 +88,8 @@ class Generations:
         if self._crew.is_stopping or self.coming is not None:
             return
         gc.freeze()  # else the zygote's collections would copy it all
-        pid, channel = fork_zygote(self._nursery, self._crew.forget)
+        expected = expected_of(self._crew.workers)
+        pid, channel = fork_zygote(self._nursery, self._crew.forget, expected)
         zygote = self.coming = ZygoteProcess(pid, channel, time.monotonic())
         # Its end is told by SIGCHLD.
         self._watch.listen(channel, lambda message: self._hear(zygote, message), _nothing)

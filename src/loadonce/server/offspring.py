@@ -77,6 +77,7 @@ class WorkerProcess:
     is_retiring: bool = False  # serves until its successor is ready
     is_leaving: bool = False
     models: list[str] = field(default_factory=list)  # their names, by number
+    late: list[str] = field(default_factory=list)  # of those that load late, what it serves by now
 
     def in_call(self) -> dict[str, object]:
         """The names of the models it is calling, the latest call first, to be told in a log; none

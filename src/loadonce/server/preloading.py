@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from loadonce.inference.threads import run_in_thread
@@ -25,6 +25,7 @@ from loadonce.observe.gaps import fill_gaps
 from loadonce.observe.memory import give_back_freed
 from loadonce.owner.keeper import Keeper
 
+from .expecting import expect
 from .importing import import_app
 from .journal import known_registries
 from .locks import Stamps, lock_files, stamps
@@ -56,6 +57,7 @@ class Preloading:
         options: of the server.
         stopping: entered already; a signal ends the load and closes what was loaded.
         quarantine: which versions no process is to be started for.
+        expected: see `expect`.
 
     Attributes:
         config: how uvicorn serves the app; made by `load`.
@@ -65,11 +67,18 @@ class Preloading:
 
     config: uvicorn.Config
 
-    def __init__(self, options: ServeOptions, stopping: Stopping, quarantine: Quarantine) -> None:
+    def __init__(
+        self,
+        options: ServeOptions,
+        stopping: Stopping,
+        quarantine: Quarantine,
+        expected: Sequence[str] = (),
+    ) -> None:
         self.locks: Stamps = {}
         self._options = options
         self._stopping = stopping
         self._quarantine = quarantine
+        self._expected = expected
         self._keeper: Keeper | None = None
         self._fillers: list[object] = []
         self.environment = OneThread()
@@ -93,6 +102,7 @@ class Preloading:
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
         if options.workers == 1 and (reason := _why_not_forked(before)):
             raise CannotForkError(reason)
+        expect(self._expected)
         gc.freeze()  # next to nothing of what was imported is garbage, and it takes long to walk
         self.locks = stamps(lock_files(known_registries()))  # before they are read
         self._keeper = self._keep_owners()

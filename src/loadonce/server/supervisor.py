@@ -20,6 +20,7 @@ from .channel import Channel, Message
 from .control import Control
 from .cover import Cover
 from .ending import EXIT_FAILED, EXIT_STOPPED
+from .expecting import expected_of
 from .generations import Generations, Tell
 from .health import kill_silent
 from .linux import adopt_orphans
@@ -142,6 +143,8 @@ class Supervisor:
         worker.request_limit = request_limit(self._options)
         birth: Message = {"number": number, "row": row.number}
         birth |= {"restarts": self._births[number], "quarantined": self._quarantine.kept}
+        is_first = self._generations.current is None  # nobody has been told that it serves
+        birth |= {"expected": [] if is_first else expected_of(self.workers)}
         self._births[number] += 1
         zygote.channel.send(birth, theirs.fileno())
         theirs.close()
@@ -180,6 +183,9 @@ class Supervisor:
             return
         if message["what"] == "reload":
             self._generations.reload(worker.channel.send)
+            return
+        if message["what"] == "late":
+            worker.late = message["models"]
             return
         worker.ready_at = time.monotonic()
         zygote.has_served = True

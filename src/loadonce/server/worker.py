@@ -24,6 +24,7 @@ from .accepting import Share
 from .board import Board, Row
 from .channel import Channel
 from .ending import failed, guarded
+from .expecting import expect, tell_late
 from .hanging import hung_model
 from .intents import Intents
 from .journal import Journal, known_registries
@@ -50,6 +51,7 @@ class Birth:
         channel: to the supervisor.
         supervisor: the process it belongs to.
         quarantined: names and digests of models that must not serve.
+        expected: names of models that others serve: it must too, from its start on.
     """
 
     number: int
@@ -59,6 +61,7 @@ class Birth:
     channel: Channel
     supervisor: int
     quarantined: list[dict[str, str]] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
 
 
 def run_worker(
@@ -80,6 +83,8 @@ def run_worker(
         model.slot.on_quarantine = partial(intents.tell_quarantined, name)
     channel.send({"what": "born", "pid": os.getpid(), "models": [*models]})
     _isolate(birth.quarantined)
+    expect(birth.expected)
+    tell_late(channel)
 
     def beside(server: AppServer) -> None:
         loop = asyncio.get_running_loop()

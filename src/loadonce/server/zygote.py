@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -56,12 +56,15 @@ class Nursery:
     quarantine: Quarantine
 
 
-def fork_zygote(nursery: Nursery, forget: Callable[[], None]) -> tuple[int, Channel]:
+def fork_zygote(
+    nursery: Nursery, forget: Callable[[], None], expected: Sequence[str]
+) -> tuple[int, Channel]:
     """A new zygote: its process id, and the channel to it.
 
     Args:
         nursery: what it and its workers share with the caller.
         forget: closes, in the zygote, what is the caller's alone.
+        expected: the models that others serve, so that its workers must from their start on.
     """
     ours, theirs = Channel.pair()
     process = os.fork()
@@ -69,7 +72,7 @@ def fork_zygote(nursery: Nursery, forget: Callable[[], None]) -> tuple[int, Chan
         ours.close()
         forget()
         atexit._clear()
-        become(lambda: _Zygote(nursery, theirs).run())
+        become(lambda: _Zygote(nursery, theirs, expected).run())
     theirs.close()
     return process, ours
 
@@ -85,11 +88,11 @@ def become(run: Callable[[], int]) -> NoReturn:
 
 
 class _Zygote:
-    def __init__(self, nursery: Nursery, channel: Channel) -> None:
+    def __init__(self, nursery: Nursery, channel: Channel, expected: Sequence[str]) -> None:
         self._nursery = nursery
         self._channel = channel
         self._stopping = Stopping(Deadline(_last_words), patience=0.0)
-        self._preloading = Preloading(nursery.options, self._stopping, nursery.quarantine)
+        self._preloading = Preloading(nursery.options, self._stopping, nursery.quarantine, expected)
         self._has_forked = False
 
     def run(self) -> int:
@@ -169,6 +172,7 @@ class _Zygote:
             channel=Channel(socket.socket(fileno=descriptor)),
             supervisor=nursery.supervisor,
             quarantined=request["quarantined"],
+            expected=request["expected"],
         )
         return run_worker(self._preloading.config, nursery.options, nursery.listener, birth)
 

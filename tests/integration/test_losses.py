@@ -1,0 +1,224 @@
+"""Killed workers and stopped servers under 64-way load: what is lost, and how soon it is over."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2
+import pytest
+
+from loadonce.server.running import find_cover
+
+from .test_reloads import least_memory
+from .test_workers import children_of, until, workers_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.nightly, pytest.mark.timeout(1200)]
+
+Launch = Callable[..., Any]
+Write = Callable[..., Path]
+
+APP = """
+import os, sys
+
+def audit(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(args[0], str) and args[0].endswith(".bin"):
+        os.write(2, f"opened {Path(args[0]).name}\\n".encode())
+
+sys.addaudithook(audit)
+
+class Models(Registry):
+    a: Model[str] = artifact("a.bin", loader=text, threads=64, timeout=None)
+
+models = Models(root=HERE / "models")
+app = FastAPI(lifespan=models.lifespan)
+
+def slowly(value: str) -> str:
+    time.sleep(0.05)
+    return value
+
+@app.get("/a")
+async def a(model: Annotated[Handle[str], Depends(models.a)]) -> int:
+    await model.run(slowly)
+    return os.getpid()
+
+@app.get("/readyz")
+async def ready() -> bool:
+    return models.readiness().is_ready
+"""
+
+_CLIENTS = 64
+_KILLS = 50
+_STOPS = 20
+_BUSY = 3.0  # seconds that a busy machine may add
+
+
+class Clients:
+    """Clients that ask all the time on connections they keep, and note whose answer they miss.
+
+    Attributes:
+        answers: how many were answered, by status.
+        lost: of each request that was not answered, the worker at the other end of its connection;
+            0 if that had answered nothing yet.
+        closing: how many answers told their client to close the connection.
+        last: when the last answer came.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.answers: Counter[int] = Counter()
+        self.lost: list[int] = []
+        self.closing = 0
+        self.last = 0.0
+        self._url = url
+        self._is_over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(_CLIENTS)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def wait_for_answers(self, count: int) -> None:
+        """Until so many more have come."""
+        wanted = self.answers.total() + count
+        until(lambda: self.answers.total() >= wanted, 60)
+
+    def _ask(self) -> None:
+        worker = 0
+        with httpx2.Client(timeout=30) as client:
+            while not self._is_over.is_set():
+                try:
+                    answer = client.get(self._url + "/a")
+                except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                    return  # nobody serves any more
+                except httpx2.HTTPError:
+                    self.lost.append(worker)
+                    worker = 0
+                    continue
+                worker = self._look(answer)
+
+    def _look(self, answer: httpx2.Response) -> int:
+        """Whose answer it is; 0 if the next one may be another's."""
+        self.last = time.monotonic()
+        self.answers[answer.status_code] += 1
+        is_closing = answer.headers.get("connection") == "close"
+        self.closing += is_closing
+        return 0 if is_closing or answer.status_code != 200 else int(answer.json())
+
+
+def connections_of(process: Any, pid: int) -> int:
+    """How many connections a (stopped) worker has accepted."""
+    _cover, board = find_cover(process.popen.pid)
+    (row,) = [row for row in board if row.pid == pid]
+    return row.connections
+
+
+def kill(process: Any, number: int) -> tuple[int, int, float]:
+    """Kill one worker: its process id, how many connections it had, and the seconds until its
+    successor served."""
+    pid = workers_of(process)[number]
+    os.kill(pid, signal.SIGSTOP)  # so that the count is exact
+    count = connections_of(process, pid)
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: workers_of(process)[number] != pid)
+    return pid, count, time.monotonic() - began
+
+
+def test_killed_workers_lose_what_they_were_answering_and_nobody_else_anything(
+    write: Write, serve: Launch
+) -> None:
+    write(APP, a=b"a")
+    process = serve("--workers", "4")
+    killed: dict[int, int] = {}
+    seconds: list[float] = []
+    with Clients(process.url) as clients:
+        for number in range(_KILLS):
+            clients.wait_for_answers(4 * _CLIENTS)
+            if number == 2:
+                before = least_memory(process)
+            pid, count, took = kill(process, number % 4 + 1)
+            killed[pid] = count
+            seconds.append(took)
+        clients.wait_for_answers(8 * _CLIENTS)
+        after = least_memory(process)
+    assert set(clients.answers) == {200}
+    lost = Counter(clients.lost)
+    unknown = lost.pop(0, 0)
+    assert set(lost) <= set(killed)  # no other worker lost any
+    assert all(count <= killed[pid] for pid, count in lost.items())
+    assert 0 < len(clients.lost) <= sum(killed.values())  # the control: they are seen
+    assert re.findall(r"opened \S+", process.output) == ["opened a.bin"]
+    assert len(children_of(process.popen.pid)) == 5
+    median, p95 = statistics.median(seconds), statistics.quantiles(seconds, n=20)[-1]
+    print(
+        f"{clients.answers.total()} answers, {len(clients.lost)} lost ({unknown} on new "
+        f"connections) of {sum(killed.values())} open; replaced in {median * 1e3:.0f} ms, "
+        f"p95 {p95 * 1e3:.0f} ms; memory {after / before - 1:+.2%} of {before} KiB"
+    )
+    assert p95 < 1.0 + _BUSY
+    assert after / before - 1 < 0.02
+    assert process.stop() == 0
+
+
+def stop(serve: Launch, *arguments: str) -> tuple[Clients, float, int]:
+    """Stop a server under load: its clients, the seconds from their last answer to its end, and
+    its exit code."""
+    process = serve("--workers", "4", *arguments)
+    with Clients(process.url) as clients:
+        clients.wait_for_answers(4 * _CLIENTS)
+        process.send(signal.SIGTERM)
+        code = process.wait()
+        seconds = time.monotonic() - clients.last
+    return clients, seconds, code
+
+
+def test_twenty_stops_lose_no_request(write: Write, serve: Launch) -> None:
+    write(APP, a=b"a")
+    slowest, total = 0.0, 0
+    for _ in range(_STOPS):
+        clients, seconds, code = stop(serve, "--drain-delay", "0.5")
+        assert (clients.lost, code) == ([], 0)
+        assert set(clients.answers) == {200}
+        assert clients.closing > 0
+        slowest, total = max(slowest, seconds), total + clients.answers.total()
+    print(f"{total} answers, ended {slowest:.2f} s after the last one at most")
+    assert slowest < 1.0 + _BUSY
+
+
+def test_a_stop_that_waits_for_nobody_loses_requests(write: Write, serve: Launch) -> None:
+    """The control."""
+    write(APP, a=b"a")
+    clients, _seconds, code = stop(serve, "--timeout-graceful-shutdown", "0")
+    assert code == 1
+    assert clients.lost or set(clients.answers) != {200}
+
+
+def test_readiness_is_gone_within_a_tenth_of_a_second(write: Write, serve: Launch) -> None:
+    write(APP, a=b"a")
+    process = serve("--workers", "4", "--drain-delay", "2")
+    with Clients(process.url) as clients, httpx2.Client(base_url=process.url) as client:
+        clients.wait_for_answers(_CLIENTS)
+        assert client.get("/readyz").json() is True
+        began = time.monotonic()
+        process.send(signal.SIGTERM)
+        while client.get("/readyz").json():
+            pass
+        seconds = time.monotonic() - began
+        assert process.wait() == 0
+    print(f"not ready after {seconds * 1e3:.0f} ms")
+    assert clients.lost == []
+    assert seconds < 0.1 + _BUSY / 2
