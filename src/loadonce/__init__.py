@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from .artifacts import Golden, Source
-from .errors import (
-    ArtifactError,
-    ConfigurationError,
-    DeadlineExceededError,
-    FailedError,
-    LoadError,
-    LoadOnceError,
-    ModelError,
-    NotReadyError,
-    NotRunningError,
-    QueueFullError,
-    StartupError,
-    UnavailableError,
-)
-from .lifecycle.declare import artifact, resource, table
-from .lifecycle.handle import Handle
-from .lifecycle.model import Model, ModelStatus
-from .lifecycle.protocols import Classifier, Regressor
-from .lifecycle.registry import Registry, registries
-from .lifecycle.version import State
-from .loaders import lock_directory
-from .observe.events import ModelEvent
+from .observe.collection import paused
+
+with paused():  # imports make many objects, and next to no garbage
+    from .artifacts import Golden, Source
+    from .errors import (
+        ArtifactError,
+        ConfigurationError,
+        DeadlineExceededError,
+        FailedError,
+        LoadError,
+        LoadOnceError,
+        ModelError,
+        NotReadyError,
+        NotRunningError,
+        QueueFullError,
+        StartupError,
+        UnavailableError,
+    )
+    from .lifecycle.declare import artifact, resource, table
+    from .lifecycle.handle import Handle
+    from .lifecycle.model import Model, ModelStatus
+    from .lifecycle.protocols import Classifier, Regressor
+    from .lifecycle.registry import Registry, registries
+    from .lifecycle.version import State
+    from .loaders import lock_directory
+    from .observe.events import ModelEvent
 
 __version__ = "0.1.0"
 

@@ -54,7 +54,7 @@ entries = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some=st.lists(entries, max_size=4, unique_by=lambda entry: entry.path))
 def test_what_is_written_is_read_again(tmp_path: Path, some: list[LockEntry]) -> None:
     lock = LockFile({entry.path: entry for entry in some})

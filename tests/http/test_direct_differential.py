@@ -501,7 +501,6 @@ def run(
     @settings(
         max_examples=examples,
         phases=phases,
-        deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

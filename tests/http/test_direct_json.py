@@ -188,7 +188,7 @@ def differences(read: Any, field: ModelField, body: bytes) -> list[str]:
     return [] if expected == found else [f"{body!r}: {found}, but FastAPI: {expected}"]
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=400, derandomize=True, database=None)
 @given(bodies)
 def test_what_is_read_is_what_fastapi_would_have_read(body: bytes) -> None:
     for field in FIELDS.values():
@@ -197,7 +197,7 @@ def test_what_is_read_is_what_fastapi_would_have_read(body: bytes) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
-@settings(max_examples=100_000, deadline=None, database=None)
+@settings(max_examples=100_000, database=None)
 @given(bodies)
 def test_many_more_bodies_are_read_alike(body: bytes) -> None:
     for field in FIELDS.values():

@@ -94,7 +94,7 @@ def check(response: Any) -> None:
         assert CANARY not in response.text
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(path=paths, value=forms | values, is_ascii=st.booleans(), encoding=encodings)
 def test_no_json_makes_the_app_fail(
     client: TestClient, path: str, value: Any, is_ascii: bool, encoding: str
@@ -116,7 +116,7 @@ kinds = st.sampled_from(
 bodies = st.lists(pieces, max_size=12) | st.lists(st.binary(max_size=8), max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(path=paths, parts=bodies, kind=kinds)
 def test_no_bytes_make_the_app_fail(
     client: TestClient, path: str, parts: list[bytes], kind: str
@@ -124,14 +124,14 @@ def test_no_bytes_make_the_app_fail(
     check(client.post(path, content=b"".join(parts), headers={"content-type": kind}))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(x=values.map(str), n=values.map(str), s=texts)
 def test_no_query_makes_the_app_fail(client: TestClient, x: str, n: str, s: str) -> None:
     query = {"x": x, "n": n, "s": s}
     check(client.get("/query", params={k: v.encode("utf-8", "replace") for k, v in query.items()}))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(depth=st.integers(1, 5000), opening=st.sampled_from(["[", '{"a":', '[{"a":']))
 def test_no_depth_makes_the_app_fail(client: TestClient, depth: int, opening: str) -> None:
     closing = "".join({"[": "]", "{": "}"}[one] for one in reversed(opening) if one in "[{")

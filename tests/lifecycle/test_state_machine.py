@@ -212,7 +212,6 @@ TestLifecycle = pytest.mark.timeout(120)(Lifecycle.TestCase)
 TestLifecycle.settings = settings(
     max_examples=25,
     stateful_step_count=20,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadonce.loaders.inert import UnreadablePickleError, collect_globals
@@ -111,14 +111,12 @@ def test_old_wrappers_without_alignment_have_no_padding() -> None:
     assert "datetime.timedelta" in collect_globals(io.BytesIO(file.getvalue()))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
     with contextlib.suppress(UnreadablePickleError):
         collect_globals(io.BytesIO(content))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_damage_is_read_or_refused(data: st.DataObject) -> None:
     content = bytearray(pickle.dumps(VALUES[0:4], data.draw(st.integers(0, 5))))

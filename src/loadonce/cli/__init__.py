@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from loadonce.loaders.collection import paused
+from loadonce.observe.collection import paused
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from loadonce.errors import LoadOnceError
 from loadonce.lifecycle.registry import registries
-from loadonce.loaders.collection import paused
+from loadonce.observe.collection import paused
 
 from .loading import load_all
 

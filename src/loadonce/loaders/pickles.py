@@ -7,10 +7,11 @@ from typing import Any, BinaryIO
 
 from loadonce.artifacts import Source
 from loadonce.errors import ArtifactNotLockedError, MissingExtraError
-from loadonce.loaders import collection, streams
+from loadonce.loaders import streams
 from loadonce.loaders.base import Loader
 from loadonce.loaders.gate import Gate, SlowGatedUnpickler, unpickler
 from loadonce.loaders.inert import collect_globals
+from loadonce.observe import collection
 
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 _MIN_JOBLIB = (1, 6)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from loadonce.loaders.collection import paused
+from loadonce.observe.collection import paused
 
 from .cover import Cover
 from .ending import EXIT_CANNOT_FORK, guarded, tell_failure

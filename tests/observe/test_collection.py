@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from loadonce.loaders import collection
+from loadonce.observe import collection
 
 
 def test_collection_is_off_inside_and_on_again_outside() -> None:
