@@ -11,7 +11,9 @@ from typing import Any
 
 from loadonce.errors import BatchResultError
 
-_GAIN = 0.9  # of the time as one batch that two halves may take
+_GAIN = 0.9  # of the time that something takes: what takes less is worth a change
+_STAKE = 0.25  # of what is saved that a batch may wait for it
+_LEAST = 1e-3  # seconds: what a timer is good for
 _SHARE = 0.5  # of the time left that a batch may be expected to take
 
 
@@ -54,6 +56,17 @@ def halves_pay(whole: float, half: float, turn: float) -> bool:
         turn: seconds in which the loop answered the batch before and took the calls of this one.
     """
     return bool(whole) and max(2 * half, turn) < _GAIN * (whole + turn)
+
+
+def patience(apart: float, together: float) -> float:
+    """How long a batch may wait for calls that would join it.
+
+    Args:
+        apart: seconds that it and a batch of these calls take one after the other.
+        together: seconds that all of them take as one batch.
+    """
+    seconds = _STAKE * (_GAIN * apart - together)
+    return seconds if seconds >= _LEAST else 0.0
 
 
 def as_results(

@@ -17,6 +17,7 @@ from .execution import Ran, run_job, run_job_here
 from .jobs import Call, Job
 from .marking import Mark
 from .placement import Gauge
+from .returning import Returning
 from .threads import WorkerThread
 from .turns import Turns
 
@@ -57,6 +58,7 @@ class Dispatcher:
         self._threads = threads
         self._max_batch_size = max_batch_size
         self._max_wait = max_wait
+        self._returning = Returning(max_batch_size if threads == 1 else 0)
         self._timeout = timeout
         self._queue: Turns[Job] = Turns()
         self._gathering: dict[Hashable, Job] = {}
@@ -85,6 +87,8 @@ class Dispatcher:
                 job = self._gathering[key] = make()
                 self.add(job)
             job.add(call, number)
+        if job is not None and self._returning.are_back(job):
+            self._schedule_pump()
 
     def withdraw(self, call: Call) -> None:
         """A caller leaves; what was only for it does not run, or not on."""
@@ -171,14 +175,18 @@ class Dispatcher:
             self._at_rest.set()
 
     def _seconds_until_due(self, job: Job) -> float:
-        if not self._max_wait or job.key is None or self._is_draining:
+        if job.key is None or self._is_draining:
             return 0.0
-        waited = asyncio.get_running_loop().time() - job.first.enqueued
+        now = asyncio.get_running_loop().time()
+        if not self._max_wait:
+            return self._returning.seconds_until_due(job, now)
+        waited = now - job.first.enqueued
         return seconds_until_due(job.size, self._max_batch_size, waited, self._max_wait)
 
     def _taken(self, job: Job) -> Job:
         """As much of a job as can be done in time, without those that have left."""
         taken = job
+        self._returning.begins(job)
         if job.count > 1:
             timeout = math.inf if self._timeout is None else self._timeout
             left = job.first.enqueued + timeout - asyncio.get_running_loop().time()
@@ -253,6 +261,9 @@ class Dispatcher:
         self._settle(job, ran, _AT_ONCE)
         if job.profile.gathers:
             job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)
+        if job.key is not None:
+            waiting, now = self._gathering.get(job.key), asyncio.get_running_loop().time()
+            self._returning.answered(job, waiting, now)
         self.release(thread)
 
     def _ran_inline(self, job: Job, gauge: Gauge, ran: Ran) -> None:
