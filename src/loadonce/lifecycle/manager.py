@@ -252,8 +252,8 @@ class Manager:
 
     def _lose(self, slot: Slot[Any], version: Version[Any]) -> None:
         """A resource, or a model's process, ended although nobody closed it: another is opened."""
-        if version.state is not State.READY:
-            return
+        if slot.current is not version or self.is_stopping:
+            return  # it is being closed, or will be
         slot.is_lost = True
         what = "model's process" if slot.is_owned else "resource"
         error = LoaderFailedError(slot.name, f"the {what} ended by itself while it was in use")
@@ -355,7 +355,8 @@ class Manager:
 
     async def _unload(self, slot: Slot[Any], version: Version[Any]) -> None:
         self._opened = [entry for entry in self._opened if entry[1] is not version]
-        await unload(slot, version, self._events)
+        if version.state is State.READY:  # else it was withdrawn meanwhile
+            await unload(slot, version, self._events)
 
     # -- stop ----------------------------------------------------------------------------------
 
@@ -370,14 +371,16 @@ class Manager:
             await asyncio.wait(abandoned, timeout=1.0)
         if self._retiring:
             await asyncio.wait(self._retiring)
-        for slot, version in reversed(self._opened):
-            slot.current = None
-            assert slot.engine is not None
-            await slot.engine.close(slot.declaration.drain_timeout if version.leases else 0.0)
-            await self._unload(slot, version)
-        for slot in self._slots:
-            await slot.end()
-        await self._freezer.end()
+        try:
+            for slot, version in reversed(self._opened):
+                slot.current = None
+                assert slot.engine is not None
+                await slot.engine.close(slot.declaration.drain_timeout if version.leases else 0.0)
+                await self._unload(slot, version)
+        finally:
+            for slot in self._slots:
+                await slot.end()
+            await self._freezer.end()
 
     # -- helpers -------------------------------------------------------------------------------
 

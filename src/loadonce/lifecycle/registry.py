@@ -280,8 +280,8 @@ class Registry:
     async def _stop(self, manager: Manager) -> None:
         try:
             await manager.stop()
-            await self._let_owners_go()
         finally:
+            await self._let_owners_go()
             self._manager = self._stopping = None
 
     def _needs_of(self, declared: Model[Any]) -> list[Slot[Any]]:
