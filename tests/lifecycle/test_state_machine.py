@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from loadonce import (
@@ -37,6 +38,10 @@ from loadonce import (
     lock_directory,
     resource,
 )
+from loadonce.lifecycle.manager import Manager
+from loadonce.lifecycle.slot import Slot
+from loadonce.lifecycle.version import Version
+from loadonce.observe.events import Events
 
 R = TypeVar("R")
 
@@ -227,3 +232,45 @@ TestLongLifecycle.settings = settings(
     stateful_step_count=2000,
     suppress_health_check=list(HealthCheck),
 )
+
+
+async def _unload_at_once(slot: Slot[Any], version: Version[Any], events: Events) -> None:
+    """As `unload` does, without a look at the leases."""
+    version.move(State.DRAINING)
+    await version.close()
+    version.move(State.UNLOADED)
+
+
+async def _reload_first_closing(manager: Manager, slot: Slot[Any]) -> None:
+    """As `Manager._reload` does, the wrong way round."""
+    if slot.current is not None:
+        await slot.current.close()
+    await _RELOAD(manager, slot)
+
+
+_RELOAD = Manager._reload
+
+
+@pytest.mark.parametrize(
+    ("fault", "steps"), [("order", 20), pytest.param("leases", 50, marks=pytest.mark.nightly)]
+)
+@pytest.mark.timeout(300)
+def test_a_fault_of_the_lifecycle_is_found(
+    monkeypatch: pytest.MonkeyPatch, fault: str, steps: int
+) -> None:
+    """The control."""
+    if fault == "leases":
+        monkeypatch.setattr("loadonce.lifecycle.manager.unload", _unload_at_once)
+    else:
+        monkeypatch.setattr(Manager, "_reload", _reload_first_closing)
+    chosen = settings(
+        TestLifecycle.settings,
+        max_examples=5 * steps,
+        stateful_step_count=steps,
+        report_multiple_bugs=False,
+        phases=[Phase.generate],
+        database=None,
+        derandomize=True,
+    )
+    with pytest.raises((AssertionError, LoadOnceError)):
+        run_state_machine_as_test(Lifecycle, settings=chosen)
