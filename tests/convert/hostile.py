@@ -35,7 +35,7 @@ def start(estimator: object, names: Sequence[str] | None, text: Collection[str] 
     import threading
 
     said = []
-    for attempt in (lambda: subprocess.run(["true"]), os.fork, lambda: os.kill(os.getppid(), 9)):
+    for attempt in (lambda: subprocess.run(["true"]), os.fork):
         try:
             attempt()
         except PermissionError:
@@ -43,6 +43,29 @@ def start(estimator: object, names: Sequence[str] | None, text: Collection[str] 
     thread = threading.Thread(target=said.append, args=("a thread ran",))
     thread.start()
     thread.join()
+    raise Unconvertible(", ".join(said))
+
+
+def send(estimator: object, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
+    """Signal the parent in each way there is (on x86-64), with no signal, then itself."""
+    import ctypes
+    import errno
+
+    system = ctypes.CDLL(None, use_errno=True)
+    parent, own = os.getppid(), os.getpid()
+    about = ctypes.create_string_buffer(128)
+    calls = {
+        "kill": (62, parent, 0),
+        "tkill": (200, parent, 0),
+        "tgkill": (234, parent, parent, 0),
+        "rt_sigqueueinfo": (129, parent, 0, about),
+        "rt_tgsigqueueinfo": (297, parent, parent, 0, about),
+        "own": (234, own, own, 0),
+    }
+    said = []
+    for name, (number, *arguments) in calls.items():
+        code = ctypes.get_errno() if system.syscall(number, *arguments) else 0
+        said.append(f"{name}: {errno.errorcode.get(code, 'done')}")
     raise Unconvertible(", ".join(said))
 
 

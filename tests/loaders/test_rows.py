@@ -108,9 +108,9 @@ class Plain:
 
 
 class Triple(NamedTuple):
+    bmi: float
     age: int
     sex: str
-    bmi: float
 
 
 def shown(matrix: Any, names: Sequence[str] = NAMES) -> dict[str, list[Any]]:
@@ -136,7 +136,7 @@ def two(matrix: Any) -> dict[str, list[Any]]:
         Open(age=36, bmi=31.5, sex="male"),  # type: ignore[call-arg]
         Computed(age=36, weight=126, sex="male"),
         Plain(31.5, 36, "male"),
-        Triple(36, "male", 31.5),
+        Triple(31.5, 36, "male"),
         (36, "male", 31.5),
         [Decimal(36), np.str_("male"), np.float32(31.5)],
         np.array([36, "male", 31.5], dtype=object),
@@ -471,5 +471,11 @@ def test_every_way_in_gives_the_same(rows: list[tuple[Any, Any, Any]]) -> None:
         MISSING if row[1] is None else codes.get(row[1], UNKNOWN) for row in rows
     ]
     typed = frame.astype({"sex": "category"})
-    for same in (dicts, [Triple(*row) for row in rows], frame, typed, np.array(rows, dtype=object)):
+    for same in (
+        dicts,
+        [Triple(bmi, age, sex) for age, sex, bmi in rows],
+        frame,
+        typed,
+        np.array(rows, dtype=object),
+    ):
         assert shown(PERSON(same)) == expected

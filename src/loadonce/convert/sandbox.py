@@ -30,12 +30,19 @@ _REFUSE = 0x00050000 | errno.EPERM
 _UNKNOWN = 0x00050000 | errno.ENOSYS  # the C library then asks for a thread by `clone`
 _LOAD, _EQUALS, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _CLONE3 = 435
-# By machine: the audit number, `clone`, and the calls that are refused: socket; fork, vfork,
-# execve, execveat; kill, ptrace, process_vm_writev, setns; io_uring_setup (435 and above are the
-# same everywhere), pidfd_send_signal.
-_MACHINES: Mapping[str, tuple[int, int, tuple[int, ...]]] = {
-    "x86_64": (0xC000003E, 56, (41, 57, 58, 59, 322, 62, 101, 311, 308, 425, 424)),
-    "aarch64": (0xC00000B7, 220, (198, 221, 281, 129, 117, 271, 268, 425, 424)),
+# By machine: the audit number; `clone`; `tgkill`, by which a process aborts; and the calls that are
+# refused: socket; fork, vfork, execve, execveat; kill, tkill, rt_sigqueueinfo, rt_tgsigqueueinfo;
+# ptrace, process_vm_readv, process_vm_writev, setns; io_uring_setup (424 and above are the same
+# everywhere), pidfd_send_signal.
+_MACHINES: Mapping[str, tuple[int, int, int, tuple[int, ...]]] = {
+    "x86_64": (
+        *(0xC000003E, 56, 234),
+        (41, 57, 58, 59, 322, 62, 200, 129, 297, 101, 310, 311, 308, 425, 424),
+    ),
+    "aarch64": (
+        *(0xC00000B7, 220, 131),
+        (198, 221, 281, 129, 130, 138, 240, 117, 270, 271, 268, 425, 424),
+    ),
 }
 _FOREIGN_CALLS = 0x40000000  # of x86-64's x32 interface, whose numbers are others
 
@@ -91,10 +98,10 @@ _WAYS: Mapping[str, Callable[[], bool]] = {NAMESPACE: _enter_namespace, FILTER: 
 
 
 def _program(machine: str) -> bytes:
-    """The filter in BPF; empty for a machine whose numbers are not known."""
+    """The filter in BPF, for this process; empty for a machine whose numbers are not known."""
     if machine not in _MACHINES:
         return b""
-    audit, clone, refused = _MACHINES[machine]
+    audit, clone, signal_thread, refused = _MACHINES[machine]
     steps = [
         _step(_LOAD, 4),  # which machine's numbers the call uses
         _step(_EQUALS, audit, 1, 0),
@@ -106,10 +113,15 @@ def _program(machine: str) -> bytes:
     for number in refused:
         steps += [_step(_EQUALS, number, 0, 1), _step(_RETURN, _REFUSE)]
     steps += [
+        _step(_EQUALS, signal_thread, 0, 4),
+        _step(_LOAD, 16),  # the first argument: the process
+        _step(_EQUALS, os.getpid(), 0, 1),
+        _step(_RETURN, _ALLOW),
+        _step(_RETURN, _REFUSE),
         _step(_EQUALS, _CLONE3, 0, 1),  # its flags lie in memory, where no filter can look
         _step(_RETURN, _UNKNOWN),
         _step(_EQUALS, clone, 0, 3),
-        _step(_LOAD, 16),  # the first argument: the flags
+        _step(_LOAD, 16),  # its flags
         _step(_ANY_BIT, _CLONE_THREAD, 1, 0),
         _step(_RETURN, _REFUSE),
         _step(_RETURN, _ALLOW),

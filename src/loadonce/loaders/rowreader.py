@@ -44,7 +44,8 @@ class RowReader:
 def reader_of(kind: type, signature: Signature) -> RowReader:
     """For rows of this class. Raises MisfitError if they have names and the model has not."""
     names = signature.names
-    if issubclass(kind, list | tuple | np.ndarray):
+    has_order_of_its_own = signature.is_named and hasattr(kind, "_fields")  # a named tuple
+    if issubclass(kind, list | tuple | np.ndarray) and not has_order_of_its_own:
         return RowReader(_of_length(len(names)), {})
     if not signature.is_named:
         raise MisfitError(f"is a {kind.__name__}, but {WITHOUT_NAMES}")
