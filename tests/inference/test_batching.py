@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadonce.errors import BatchResultError
+from loadonce.errors import BatchResultError, ConfigurationError
 from loadonce.inference.batching import (
     Split,
     affordable_size,
     as_results,
     bucket,
+    checked_price,
     halves_pay,
     seconds_until_due,
 )
@@ -64,6 +66,28 @@ def test_the_size_lies_between_one_and_the_limit(
     curve: list[float], left: float, limit: int
 ) -> None:
     assert 1 <= affordable_size(curve, left, limit) <= limit
+
+
+@pytest.mark.parametrize("price", [0, 2.5, True, Fraction(1, 2), 2**1000])
+def test_an_item_costs_a_number(price: Any) -> None:
+    found = checked_price("m", lambda _item: price, "")
+    assert found == price
+    assert type(found) is float
+
+
+@pytest.mark.parametrize("price", [math.inf, math.nan, -1, 10**400, None, "7", 1j])
+def test_what_no_item_can_cost_is_told_without_the_item(price: Any) -> None:
+    class Cost:
+        def __call__(self, item: Any) -> Any:
+            return item
+
+    with pytest.raises(ConfigurationError) as caught:
+        checked_price("m", Cost(), price)
+    assert str(caught.value) == (
+        "model 'm': batch_cost 'Cost' must return a finite number of at least 0 for each item; "
+        f"it returned another {type(price).__name__}"
+    )
+    assert caught.value.__context__ is None  # which could quote it
 
 
 @pytest.mark.parametrize("returned", [[1], (1, 2, 3), []])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ import pytest
 
 from loadonce.errors import (
     BatchResultError,
+    ConfigurationError,
     DeadlineExceededError,
     NotReadyError,
     QueueFullError,
@@ -825,6 +827,9 @@ async def test_items_count_as_what_they_cost() -> None:
     assert await engine.batch_many(1, 2, lengths, texts) == [4, 4, 4, 100, 1, 1]
     assert calls == [2, 1, 1, 2]
     assert set(engine.placements()[lengths.__qualname__]) == {4, 8, 128, 2}
+    assert (
+        await engine.run(lambda: "no item, so it costs nothing") == "no item, so it costs nothing"
+    )
     await engine.close()
 
 
@@ -837,6 +842,45 @@ async def test_what_an_item_costs_decides_where_it_runs_alone() -> None:
     assert await batch(engine, lengths, "aaa") == 3
     assert engine.batch_now(2, lengths, "bbbbb") == 5
     assert engine.placements() == {lengths.__qualname__: {4: "inline", 8: "inline"}}
+    await engine.close()
+
+
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, _value: int, items: list[int]) -> list[int]:
+        return items
+
+
+def endless(_item: int) -> float:
+    return math.inf
+
+
+@pytest.mark.parametrize(
+    ("function", "cost", "error"),
+    [(Unhashable(), None, TypeError), (doubled, endless, ConfigurationError)],
+)
+async def test_a_call_that_is_refused_leaves_nothing_behind(
+    function: Any, cost: Any, error: type[Exception]
+) -> None:
+    engine = make(max_queue=2, batch_cost=cost)
+    for _ in range(3):  # more than may wait
+        with pytest.raises(error):
+            await engine.batch(1, 2, function, 3)
+        with pytest.raises(error):
+            await engine.batch_many(1, 2, function, [3, 4])
+    assert engine.statistics.waiting == 0
+    assert repr(engine) == "<Engine m: 0 waiting, 0 running>"
+    assert await engine.run(lambda: 1) == 1
+    assert engine.statistics.waiting == 0
+    await engine.close()
+
+
+async def test_what_no_item_can_cost_is_told_where_it_would_run_at_once() -> None:
+    engine = make(placement="inline", batch_cost=endless)
+    engine.profile(doubled)
+    with pytest.raises(ConfigurationError, match="batch_cost 'endless'"):
+        engine.batch_now(2, doubled, 3)
     await engine.close()
 
 

@@ -6,10 +6,11 @@ Pure decisions; no clock is read and nothing is awaited here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from loadonce.errors import BatchResultError
+from loadonce.errors import BatchResultError, ConfigurationError
 
 _GAIN = 0.9  # of the time that something takes: what takes less is worth a change
 _STAKE = 0.25  # of what is saved that a batch may wait for it
@@ -20,6 +21,24 @@ _SHARE = 0.5  # of the time left that a batch may be expected to take
 def bucket(size: float) -> int:
     """Batches of about one size share a measurement: 1, 2, 3-4, 5-8, 9-16, ..."""
     return max(0, math.ceil(size) - 1).bit_length()
+
+
+def checked_price(model: str, cost: Callable[[Any], float], item: object) -> float:
+    """What `cost` says that an item costs.
+
+    Raises:
+        ConfigurationError: it is no number, not finite, or below 0.
+        Exception: what `cost` raised.
+    """
+    price: Any = cost(item)
+    with suppress(TypeError, ValueError, OverflowError):  # no number, or too large an integer
+        if math.isfinite(price) and price >= 0:
+            return float(price)
+    name = getattr(cost, "__qualname__", type(cost).__name__)
+    raise ConfigurationError(
+        f"model '{model}': batch_cost '{name}' must return a finite number of at least 0 for each "
+        f"item; it returned another {type(price).__name__}"
+    )
 
 
 def seconds_until_due(size: float, limit: float, waited: float, max_wait: float) -> float:

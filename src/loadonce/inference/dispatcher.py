@@ -31,7 +31,8 @@ _TURN = 1e-3  # seconds that batches may take on the loop before others have the
 class Dispatcher:
     """The jobs of one model that wait, and those that run.
 
-    Belongs to the event loop's thread. The arguments are the engine's.
+    Belongs to the event loop's thread. The arguments are the engine's. Nobody else changes
+    `statistics.waiting`, the sum of the counts of the jobs in the queue.
 
     Attributes:
         free: how many more jobs may run now.
@@ -77,6 +78,7 @@ class Dispatcher:
         """Put a job into the queue; it is looked at once this turn of the loop is over, so that
         calls that arrive together run together."""
         self._queue.add(job)
+        self._statistics.waiting += job.count
         self._schedule_pump()
 
     def gather(self, call: Call, key: Hashable, make: Callable[[], Job]) -> None:
@@ -87,6 +89,7 @@ class Dispatcher:
                 job = self._gathering[key] = make()
                 self.add(job)
             job.add(call, number)
+        self._statistics.waiting += len(call.prices)
         if job is not None and self._returning.are_back(job):
             self._schedule_pump()
 

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 from loadonce.errors import DeadlineExceededError, NotReadyError, QueueFullError
 from loadonce.observe.statistics import CallStatistics
 
-from .batching import as_results
+from .batching import as_results, checked_price
 from .dispatcher import Dispatcher, lend
 from .jobs import Call, Job
 from .marking import Mark
@@ -149,7 +149,7 @@ class Engine:
             return LATER
         gauge = profile.single
         if self._batch_cost is not None:
-            gauge = profile.gauge(self._batch_cost(item))
+            gauge = profile.gauge(checked_price(self.name, self._batch_cost, item))
         if not gauge.runs_at_once or self._max_wait:
             return LATER
         task = asyncio.current_task()
@@ -212,6 +212,8 @@ class Engine:
 
         Raises:
             BatchResultError: `function` returned another number of results.
+            ConfigurationError: `batch_cost` returned what no item can cost.
+            TypeError: `function` cannot be hashed, so none can be told to be the same.
             QueueFullError: too many calls are waiting.
             DeadlineExceededError: no result within the timeout.
         """
@@ -304,18 +306,20 @@ class Engine:
                 hint="retry later; if this lasts, raise max_queue=, threads= or add workers",
             )
 
-    def _call(self, items: Sequence[Any], *, returns_exceptions: bool) -> Call:
+    def _prices(self, items: Sequence[Any]) -> Sequence[float]:
+        cost = self._batch_cost
+        if cost is None:
+            return _ONE if len(items) == 1 else [1.0] * len(items)
+        return [checked_price(self.name, cost, item) for item in items]
+
+    def _call(
+        self, items: Sequence[Any], prices: Sequence[float], returns_exceptions: bool
+    ) -> Call:
         loop = asyncio.get_running_loop()
-        count, cost = len(items), self._batch_cost
-        if cost is not None:
-            prices: Sequence[float] = [cost(item) for item in items]
-        else:
-            prices = _ONE if count == 1 else [1.0] * count
         call = Call(loop.create_future(), loop.time(), items, prices, returns_exceptions)
         self._calls[call] = None
         if self.timeout is not None and self._deadline_timer is None:
             self._deadline_timer = loop.call_later(self.timeout, self._expire, self.timeout)
-        self.statistics.waiting += count
         return call
 
     def _batch_call(
@@ -326,15 +330,16 @@ class Engine:
         items: Sequence[I],
         return_exceptions: bool,
     ) -> Call:
-        call = self._call(items, returns_exceptions=return_exceptions)
         batch_key = (key, function)
+        hash(batch_key)  # what raises does so before the call is known
+        call = self._call(items, self._prices(items), return_exceptions)
         self._dispatcher.gather(
             call, batch_key, lambda: Job(batch_key, self.profile(function), function, value)
         )
         return call
 
     def _lonely_call(self, job: Job) -> Call:
-        call = self._call((None,), returns_exceptions=True)
+        call = self._call((None,), _ONE, True)
         job.add(call, 0)
         self._dispatcher.add(job)
         return call

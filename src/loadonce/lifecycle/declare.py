@@ -91,8 +91,9 @@ def artifact(
             leaves their calls in the thread.
         max_batch_size: the most items a batch function is given at once.
         max_wait: how long an item waits for company, in seconds, although the model is idle.
-        batch_cost: what an item costs (rows, pixels, tokens); `max_batch_size` then limits the sum
-            of the costs. An item that costs more than that runs alone.
+        batch_cost: what an item costs (rows, pixels, tokens), a finite number of at least 0;
+            `max_batch_size` then limits the sum of the costs. An item that costs more than that
+            runs alone.
         max_queue: the most calls that may wait; one more is refused (503).
         timeout: deadline of a call in seconds, waiting included (504); also the longest a request
             waits for a model that loads on first use.

@@ -120,6 +120,8 @@ class Handle(Generic[T]):
 
         Raises:
             BatchResultError: `function` returned another number of results than items.
+            ConfigurationError: `batch_cost` returned what no item can cost.
+            TypeError: `function` cannot be hashed, so requests cannot share a call of it.
             QueueFullError, DeadlineExceededError, NotReadyError: as for `run`.
             Exception: what `function` raised for this item, or returned at its place.
         """
