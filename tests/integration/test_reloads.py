@@ -654,15 +654,20 @@ def test_a_stop_while_somebody_waits_is_told(started: Started, tmp_path: Path) -
     path = control_of(process)
     assert order(process, "dance")["reason"] == "this server knows no such request"
     (tmp_path / "wait").touch()
-    with ordered(path, "reload") as answers:
-        assert next(answers) == {"what": "accepted"}
+    with ThreadPoolExecutor(1) as pool:
+        in_worker = pool.submit(process.get, "/reload")
         process.wait_for("waiting")
-        process.send(signal.SIGTERM)
-        process.wait_for("draining")
-        for what in ("reload", "rollback"):
-            assert order(process, what)["reason"] == "the server is stopping"
-        [message] = answers
-        assert message["reason"] == "the server ended before it was done"
+        with ordered(path, "reload") as answers:  # comes after it
+            assert next(answers) == {"what": "accepted"}
+            process.send(signal.SIGTERM)
+            process.wait_for("draining")
+            for what in ("reload", "rollback"):
+                assert order(process, what)["reason"] == "the server is stopping"
+            [message] = answers
+            assert message["reason"] == "the server is stopping"
+        told = in_worker.result().json()
+        assert told.startswith("ReloadFailedError: model 'a': the server's reload failed")
+        assert "the server is stopping" in told
     (tmp_path / "wait").unlink()
     assert process.wait() == 0
     assert not path.exists()

@@ -40,3 +40,11 @@ async def test_each_is_answered_in_its_turn(ends: tuple[Channel, Channel]) -> No
     with pytest.raises(ReloadFailedError, match="model 'c': the server's reload failed") as raised:
         await third
     assert raised.value.found == "too big"
+
+
+async def test_nobody_waits_for_what_could_not_be_asked(ends: tuple[Channel, Channel]) -> None:
+    here, there = ends
+    there.close()
+    with pytest.raises(ReloadFailedError) as raised:
+        await Intents(here).reload("a")
+    assert raised.value.found == "the supervisor does not answer"

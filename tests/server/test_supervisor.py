@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from loadonce import Model, Registry, artifact, lock_directory
-from loadonce.server.channel import Channel
+from loadonce.server.channel import Channel, Message
 from loadonce.server.generations import _kill_slow
 from loadonce.server.journal import Journal
 from loadonce.server.logs import StartLines
@@ -200,6 +200,27 @@ def test_what_fails_while_it_stops_spoils_the_exit_code(supervisor: Supervisor) 
     supervisor._generations.fail(3, "the loading process died")
     assert supervisor._code == 1
     theirs.close()
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_who_waits_for_a_reload_is_told_of_a_stop_once(
+    supervisor: Supervisor, serves: bool
+) -> None:
+    generations = supervisor._generations
+    told: list[Message] = []
+    generations._is_taking_over = serves
+    if serves:
+        generations._asked = [told.append]  # has had its answer
+        generations.reload(told.append)
+    else:
+        generations.coming = asked_for(supervisor)[0].zygote
+        generations._asked = [told.append]
+    supervisor._stop(signal.SIGTERM)
+    assert told == [{"what": "failed", "reason": "the server is stopping"}]
+    generations.reload(told.append)
+    assert told[1:] == told[:1]
+    if generations.coming is not None:
+        generations.coming.channel.close()
 
 
 def test_a_process_that_does_not_end_is_killed(supervisor: Supervisor, child: int) -> None:

@@ -189,7 +189,13 @@ class Generations:
         self._tell_failed(zygote.failure or Failure(f"{what}: {cause_of(status)}", what), status)
 
     def stop(self) -> None:
-        """What loads is to close what it has loaded so far."""
+        """What loads is to close what it has loaded so far; nobody is to wait for it any more."""
+        waiting = [*(self._next or ())]
+        if not self._is_taking_over:  # else they have been told that it serves
+            waiting += self._asked
+        self._asked, self._next = [], None
+        for tell in waiting:
+            tell({"what": "failed", "reason": _STOPPING})
         if self.coming is not None:
             kill(self.coming.pid, signal.SIGTERM)
 

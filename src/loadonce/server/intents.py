@@ -8,6 +8,8 @@ from loadonce.errors import ReloadFailedError
 
 from .channel import Channel, Message
 
+_FAILED = "the server's reload failed"
+
 
 class Intents:
     """A reload that is asked for in one worker happens in all, so that they have the same models.
@@ -24,13 +26,14 @@ class Intents:
         """Have a new generation load all; returns when it serves.
 
         Raises:
-            ReloadFailedError: it failed, and nothing has changed.
+            ReloadFailedError: it failed, and nothing has changed; or nobody could be asked.
         """
+        if not self._channel.send({"what": "reload"}):
+            raise ReloadFailedError(model, _FAILED, found="the supervisor does not answer")
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
-        self._channel.send({"what": "reload"})
         if reason := await answer:
-            raise ReloadFailedError(model, "the server's reload failed", found=reason)
+            raise ReloadFailedError(model, _FAILED, found=reason)
 
     def tell_quarantined(self, model: str, sha256: str) -> None:
         """A version was found to crash the process of its own: no other is to be started for it."""
