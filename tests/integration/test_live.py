@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,46 @@ def test_a_server_is_seen_with_what_each_process_holds(
 
 def restarts(pid: int) -> list[int]:
     return [each["restarts"] for each in found(pid)["processes"] if "worker" in each["role"]]
+
+
+WEBSOCKETS = """
+app = FastAPI()
+
+@app.websocket("/ws")
+async def ws(socket: WebSocket) -> None:
+    await socket.accept()
+    async for _ in socket.iter_text():
+        pass
+"""
+
+
+def upgraded(host: str, port: str) -> socket.socket:
+    client = socket.create_connection((host, int(port)), 20)
+    key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    upgrade = f"Connection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n"
+    client.sendall(f"GET /ws HTTP/1.1\r\nHost: test\r\n{upgrade}".encode())
+    assert client.recv(4096).startswith(b"HTTP/1.1 101")
+    return client
+
+
+def test_websockets_are_connections_and_spread_as_such(
+    write: Callable[..., Path], serve: Launch
+) -> None:
+    write("from fastapi import WebSocket\n" + WEBSOCKETS)
+    process = serve("--workers", "2")
+
+    def connections() -> list[int]:
+        known = found(process.popen.pid)["processes"]
+        return [each["connections"] for each in known if each["role"].startswith("worker")]
+
+    clients = [upgraded(*process.url.removeprefix("http://").split(":")) for _ in range(20)]
+    shares = connections()
+    assert sum(shares) == 20
+    assert min(shares) >= 8
+    for client in clients:
+        client.close()
+    until(lambda: connections() == [0, 0])
+    assert process.stop() == 0
 
 
 def test_a_server_that_hangs_is_seen_too(write: Callable[..., Path], serve: Launch) -> None:

@@ -91,12 +91,24 @@ def test_a_worker_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPat
 
 def test_closed_connections_are_not_counted_any_more() -> None:
     row = Board(1)[0]
-    connections = Connections(row)
+    connections = Connections(row, str)
     row.connections = 2
     connections.add("a")
     connections.discard("a")
     connections.discard("a")  # uvicorn may tell twice
     assert row.connections == 1
+
+
+def test_a_connection_that_is_upgraded_is_counted_once() -> None:
+    row = Board(1)[0]
+    connections = Connections(row, str)
+    row.connections = 1
+    connections.add("http")
+    connections.discard("http")
+    connections.add(b"websocket")
+    assert row.connections == 1
+    connections.remove(b"websocket")
+    assert row.connections == 0
 
 
 async def test_whoever_sees_that_nobody_takes_it_takes_it() -> None:

@@ -56,17 +56,35 @@ class Share:
 
 
 class Connections(set[Any]):
-    """uvicorn's set of open connections, counted in a row of the board."""
+    """uvicorn's set of open connections, counted in a row of the board.
 
-    def __init__(self, row: Row) -> None:
+    An upgrade takes the HTTP protocol out and puts one for WebSockets in: the same connection.
+
+    Args:
+        row: where they are counted.
+        protocol: of connections that were counted when they were accepted.
+    """
+
+    def __init__(self, row: Row, protocol: type[Any]) -> None:
         super().__init__()
         self._row = row
+        self._protocol = protocol
+
+    def add(self, connection: Any) -> None:
+        """uvicorn tells that this one is open."""
+        if not isinstance(connection, self._protocol):
+            self._row.connections += 1
+        super().add(connection)
+
+    def remove(self, connection: Any) -> None:
+        """uvicorn tells that this one, for WebSockets, is closed."""
+        super().remove(connection)
+        self._row.connections -= 1
 
     def discard(self, connection: Any) -> None:
-        """uvicorn tells that this one is closed."""
+        """uvicorn tells that this one is closed, or something else now."""
         if connection in self:
-            self._row.connections -= 1
-        super().discard(connection)
+            self.remove(connection)
 
 
 class Acceptor:

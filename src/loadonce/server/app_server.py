@@ -68,9 +68,10 @@ class AppServer(uvicorn.Server):
         self._journal = journal or Journal.alone()
         self._is_last = is_last
         self._acceptor: Acceptor | None = None
-        self.server_state.connections = Connections(self._journal.row)
         if not config.loaded:  # before a fork, perhaps
             config.load()
+        self._protocol = joining(config.http_protocol_class)
+        self.server_state.connections = Connections(self._journal.row, self._protocol)
         loaded: Any = config.loaded_app  # uvicorn's ASGI types are narrower than Starlette's
         self._gate = Gate(loaded)
         config.loaded_app = self._gate
@@ -99,10 +100,9 @@ class AppServer(uvicorn.Server):
         """Run the app's start, then take connections."""
         await self.lifespan.startup()
         assert sockets is not None
-        protocol = joining(self.config.http_protocol_class)
         self._acceptor = Acceptor(
             sockets[0],
-            lambda: protocol(
+            lambda: self._protocol(
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state
             ),
             self.config.ssl,
