@@ -81,6 +81,10 @@ async def block() -> None:
 @app.get("/random")
 async def random_number() -> tuple[float, float]:
     return random.random(), float(numpy.random.random())
+
+@app.get("/environment")
+async def environment() -> list[str]:
+    return [name for name in os.environ if name.startswith("LOADONCE_")]
 """
 
 
@@ -200,6 +204,7 @@ def test_workers_share_what_was_loaded_once_and_load_what_cannot_be_shared(
         numbers += process.get("/random").json()
     assert pids <= set(workers_of(process).values())
     assert len(set(numbers)) == 80  # no two workers have the same seeds
+    assert not {"LOADONCE_FREEZE", "LOADONCE_PROGRESS"} & {*process.get("/environment").json()}
     assert opened(process) == {"a.bin": 1, "b.bin": 2}  # b is the control
     assert '"message": "each worker loads its own", "models": "b"' in process.output
     process.wait_for(r"ready on http://127.0.0.1:\d+ in [\d.]+ s, 2 models, 2 workers")

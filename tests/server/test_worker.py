@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
+import torch
 
 from loadonce import Model, Registry, artifact
 from loadonce.server.channel import Channel
 from loadonce.server.intents import Intents
 from loadonce.server.options import ServeOptions
 from loadonce.server.process import AppProcess
-from loadonce.server.worker import _obey
+from loadonce.server.worker import _obey, reseed
 
 pytestmark = pytest.mark.anyio
 
@@ -42,3 +46,22 @@ async def test_it_is_told_of_versions_that_must_not_serve() -> None:
     assert not process.stopping.is_replaced
     here.close()
     there.close()
+
+
+def drawn() -> tuple[float, float, float]:
+    return random.random(), float(np.random.random()), float(torch.rand(1))  # the global one
+
+
+def test_it_draws_other_random_numbers_than_the_process_it_was_forked_from() -> None:
+    def seed() -> None:  # as each copy of a process begins
+        random.seed(1)
+        np.random.seed(1)  # the global one
+        torch.manual_seed(1)
+
+    seed()
+    first = drawn()
+    seed()
+    assert drawn() == first  # the control
+    seed()
+    reseed()
+    assert not set(drawn()) & set(first)

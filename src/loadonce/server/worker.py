@@ -108,8 +108,6 @@ def _come_to_life(birth: Birth, *, is_one_of_several: bool) -> None:
     die_with(birth.supervisor)
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
-    os.environ["LOADONCE_PROGRESS"] = "never"
-    os.environ["LOADONCE_FREEZE"] = "false"  # to walk the heap would copy it
     reseed()
     gc.enable()
     if is_one_of_several:
@@ -123,6 +121,10 @@ def reseed() -> None:
         import numpy
 
         numpy.random.seed()  # the global generator is what it is about
+    if "torch" in sys.modules:
+        import torch
+
+        torch.default_generator.seed()  # a device's has begun in nobody who may fork
 
 
 def name_worker(number: int) -> None:
