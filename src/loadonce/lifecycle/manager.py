@@ -21,14 +21,12 @@ from loadonce.settings import Settings
 
 from .building import Builder, Lanes
 from .freezing import Freezer
+from .opened import Opened
 from .owning import connect
 from .policy import back_off
-from .retiring import unload
 from .slot import Slot, dependents
 from .verifying import MakeRoom, Verifier
 from .version import State, Version
-
-_Entries = Sequence[tuple[Slot[Any], Version[Any]]]
 
 _FAILURE_GRACE = 0.3  # seconds other loads get to fail too, once one required model has failed
 
@@ -70,11 +68,10 @@ class Manager:
             on_failure=lambda slot, error: self._fail(slot, slot.next_version(), error),
             make_room=make_room,
         )
-        self._opened: list[tuple[Slot[Any], Version[Any]]] = []
         self._waiting_reloads: dict[Slot[Any], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._retiring: set[asyncio.Task[None]] = set()
         self._freezer = Freezer(is_wanted=settings.freeze)
+        self._opened = Opened(events, on_retired=self._freezer.renew)
 
     # -- start ---------------------------------------------------------------------------------
 
@@ -152,7 +149,7 @@ class Manager:
             self._publish(slot, version)
             self._freezer.add()
         else:  # a reload was faster, and its bytes may be newer
-            await asyncio.shield(self._start_retiring([(slot, version)]))
+            await asyncio.shield(self._opened.retire([(slot, version)]))
 
     async def _make(
         self,
@@ -222,7 +219,7 @@ class Manager:
         slot.failures = 0
         slot.is_lost = False
         slot.retry_at = None
-        self._opened.append((slot, version))
+        self._opened.add(slot, version)
         if version.ended is not None:
             version.ended.add_done_callback(lambda _ended: self._lose(slot, version))
         self._events.publish(
@@ -271,7 +268,7 @@ class Manager:
             self._withdraw(slot, version, QuarantinedError(slot.name, version.sha256))
 
     def _withdraw(self, slot: Slot[Any], version: Version[Any], error: ModelError) -> None:
-        self._opened = [entry for entry in self._opened if entry[1] is not version]
+        self._opened.forget(version)
         slot.current = None if slot.current is version else slot.current
         self._fail(slot, version, error)
 
@@ -332,51 +329,26 @@ class Manager:
             for each in [slot, *dependents(slot, self._slots)]:
                 newer[each] = await self._make(each, newer=newer)
         except BaseException:
-            await asyncio.shield(self._start_retiring(list(newer.items())))
+            await asyncio.shield(self._opened.retire(list(newer.items())))
             raise
         replaced = [(each, each.current) for each in newer if each.current is not None]
         for each, version in newer.items():
             self._publish(each, version)
-        self._start_retiring(replaced)
-
-    def _start_retiring(self, entries: _Entries) -> asyncio.Task[None]:
-        """Retiring is never given up: a stop waits for it."""
-        task = self._spawn(self._retire(entries))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-        return task
-
-    async def _retire(self, entries: _Entries) -> None:
-        """Drain and unload, the last opened first: it may have been made from the others."""
-        for slot, version in reversed(entries):
-            await self._unload(slot, version)
-        if not self.is_stopping:
-            await self._freezer.renew()
-
-    async def _unload(self, slot: Slot[Any], version: Version[Any]) -> None:
-        self._opened = [entry for entry in self._opened if entry[1] is not version]
-        if version.state is State.READY:  # else it was withdrawn meanwhile
-            await unload(slot, version, self._events)
+        self._opened.retire(replaced)
 
     # -- stop ----------------------------------------------------------------------------------
 
     async def stop(self) -> None:
         """Refuse new requests, let leases end, close everything in the reverse order of opening."""
         self.is_stopping = True
-        kept = {asyncio.current_task(), *self._retiring}
-        abandoned = [task for task in self._tasks if task not in kept and not task.done()]
+        this = asyncio.current_task()
+        abandoned = [task for task in self._tasks if task is not this and not task.done()]
         for task in abandoned:
             task.cancel()
         if abandoned:
             await asyncio.wait(abandoned, timeout=1.0)
-        if self._retiring:
-            await asyncio.wait(self._retiring)
         try:
-            for slot, version in reversed(self._opened):
-                slot.current = None
-                assert slot.engine is not None
-                await slot.engine.close(slot.declaration.drain_timeout if version.leases else 0.0)
-                await self._unload(slot, version)
+            await self._opened.close()
         finally:
             for slot in self._slots:
                 await slot.end()
