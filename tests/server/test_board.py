@@ -51,6 +51,7 @@ def test_the_models_that_a_process_was_calling_are_known_when_it_has_ended() -> 
 
 
 def test_another_program_finds_and_reads_it() -> None:
+    gc.collect()  # those of other tests
     board = Board(3)
     board[2].connections = 5
     board[2].page.write(b"report")
@@ -66,6 +67,19 @@ def test_one_that_is_being_made_is_none_yet(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(OSError, match="not made yet"):
         Board.opened(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_process_that_is_started_afresh_opens_it_by_its_descriptor(
+    monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    board = Board.inheritable(3)
+    assert os.get_inheritable(board.descriptor)
+    other = Board.inherited(os.dup(board.descriptor))
+    board[2].connections = 5
+    assert [row.connections for row in other] == [0, 0, 5]
+    os.close(board.descriptor)
 
 
 def test_it_is_gone_with_the_last_who_has_it() -> None:

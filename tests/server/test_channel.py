@@ -26,6 +26,28 @@ def test_messages_arrive_one_by_one() -> None:
     there.close()
 
 
+def test_elsewhere_than_on_linux_messages_arrive_one_by_one_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    here, there = Channel.pair()
+    for text in ("", "x" * 60_000):
+        assert here.send({"what": "a", "text": text})
+    assert there.receive() == ({"what": "a", "text": ""}, [])
+    assert there.receive() == ({"what": "a", "text": "x" * 60_000}, [])
+    here.close()
+    assert there.send({"what": "b"}) is False
+    there.close()
+
+
+def test_a_message_that_is_too_long_is_a_mistake_of_ours() -> None:
+    here, there = Channel.pair()
+    with pytest.raises(OSError, match="Message too long"):
+        here.send({"text": "x" * 10_000_000})
+    here.close()
+    there.close()
+
+
 def test_a_descriptor_is_another_one_for_the_same_file() -> None:
     here, there = Channel.pair()
     read, write = os.pipe()

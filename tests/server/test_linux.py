@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from loadonce.errors import ConfigurationError
 from loadonce.server import linux
 from loadonce.server.options import ServeOptions
 
@@ -48,8 +47,16 @@ def test_where_there_are_no_filters_nothing_happens() -> None:
     assert linux.refuse_new_connections(listener) is False
 
 
-def test_workers_are_for_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_new_clients_cannot_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert linux.refuse_new_connections(listener) is False
+        monkeypatch.undo()
+        assert linux.refuse_new_connections(listener)  # the control
+
+
+def test_elsewhere_each_worker_loads_its_own_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not ServeOptions(target="main:app", workers=2).loads_in_each_worker
     monkeypatch.setattr(sys, "platform", "darwin")
-    ServeOptions(target="main:app")
-    with pytest.raises(ConfigurationError, match="on Linux only"):
-        ServeOptions(target="main:app", workers=2)
+    assert ServeOptions(target="main:app", workers=2).loads_in_each_worker
+    assert not ServeOptions(target="main:app").loads_in_each_worker

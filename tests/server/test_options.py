@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +51,20 @@ def test_a_fork_needs_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadonce.server.options.is_linux", lambda: False)
     with pytest.raises(ConfigurationError, match="--fork needs Linux"):
         ServeOptions(target="main:app", fork=True)
-    with pytest.raises(ConfigurationError, match="on Linux only"):
-        ServeOptions(target="main:app", fork=False, workers=2)
     assert ServeOptions(target="main:app", fork=False).has_supervisor is False
+    several = ServeOptions(target="main:app", fork=False, workers=2, reload_models=True)
+    assert several.has_supervisor
+    assert not several.keeps_generation
+
+
+def test_what_workers_that_are_not_forked_cannot_do_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigurationError, match="--reload-policy memory needs"):
+        ServeOptions(target="main:app", fork=False, workers=2, reload_policy="memory")
+    with pytest.raises(ConfigurationError, match="--reload-models needs a supervisor"):
+        ServeOptions(target="main:app", fork=False, reload_models=True)
+    monkeypatch.setattr("loadonce.server.options.os", SimpleNamespace(name="nt"))
+    ServeOptions(target="main:app")
+    with pytest.raises(ConfigurationError, match="Linux or macOS"):
+        ServeOptions(target="main:app", workers=2)

@@ -26,7 +26,8 @@ def serve(
             "--workers",
             metavar="N|auto",
             help="Processes that serve; all share the models that were loaded once, before they "
-            "were forked (Linux). auto: as many as there are CPUs for this process.",
+            "were forked (Linux), or each loads a copy. auto: as many as there are CPUs for this "
+            "process.",
         ),
     ] = "1",
     fork: Annotated[
@@ -34,7 +35,8 @@ def serve(
         typer.Option(
             "--fork/--no-fork",
             help="Load in a process of its own, fork from it those that serve, and watch them; "
-            "the default on Linux. Otherwise one process does everything.",
+            "the default on Linux. Otherwise each of several workers loads its own models, and "
+            "one alone does everything.",
         ),
     ] = None,
     reload_models: Annotated[

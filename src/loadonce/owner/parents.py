@@ -1,4 +1,4 @@
-"""Who dies with whom, on Linux."""
+"""Who dies with whom."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def is_linux() -> bool:
 
 
 def die_with(parent: int) -> None:
-    """Be killed when `parent` ends; at once if it has ended already."""
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Be killed when `parent` ends, on Linux; end at once if it has ended already."""
+    if is_linux():
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from loadonce.inference.marking import Mark
+from loadonce.owner.parents import is_linux
 
 from .page import Page
 
@@ -105,7 +106,7 @@ class Row:
 
 
 class Board:
-    """Rows of shared memory; made before the processes that share it are forked.
+    """Rows of shared memory; made before the processes that share it are started.
 
     On Linux it is a file without a place, which lives as long as a process has it open, and which
     other programs of the same user may open through /proc.
@@ -116,12 +117,14 @@ class Board:
 
     Attributes:
         cover: what the server says of itself.
+        descriptor: by which processes inherit it that are not forked; -1 unless `inheritable`.
     """
 
+    descriptor = -1
+
     def __init__(self, rows: int, memory: mmap.mmap | None = None) -> None:
-        size = (rows + 1) * _PAGE + rows * _LINE
         if memory is None:
-            memory = _new_memory(size)
+            memory = _new_memory(_size(rows))
         view = memoryview(memory)
         lines = view[(rows + 1) * _PAGE :]
         self.cover, *pages = (Page(view[i * _PAGE : (i + 1) * _PAGE]) for i in range(rows + 1))
@@ -131,7 +134,23 @@ class Board:
         ]
 
     @classmethod
-    def opened(cls, path: Path) -> Board:
+    def inheritable(cls, rows: int) -> Self:
+        """One whose descriptor every process inherits that this one starts."""
+        descriptor = _new_file(_size(rows))
+        os.set_inheritable(descriptor, True)
+        board = cls(rows, mmap.mmap(descriptor, _size(rows)))
+        board.descriptor = descriptor
+        return board
+
+    @classmethod
+    def inherited(cls, descriptor: int) -> Self:
+        """The board of the process that has started this one."""
+        memory = mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+        os.close(descriptor)
+        return cls(_rows(memory), memory)
+
+    @classmethod
+    def opened(cls, path: Path) -> Self:
         """The board that another process has open under this path in /proc.
 
         Raises:
@@ -141,8 +160,7 @@ class Board:
             if not os.fstat(file.fileno()).st_size:
                 raise OSError("not made yet")
             memory = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-        rows = (len(memory) - _PAGE) // (_PAGE + _LINE)
-        return cls(rows, memory)
+        return cls(_rows(memory), memory)
 
     def __getitem__(self, number: int) -> Row:
         return self._rows[number]
@@ -151,12 +169,30 @@ class Board:
         return iter(self._rows)
 
 
+def _size(rows: int) -> int:
+    return (rows + 1) * _PAGE + rows * _LINE
+
+
+def _rows(memory: mmap.mmap) -> int:
+    return (len(memory) - _PAGE) // (_PAGE + _LINE)
+
+
+def _new_file(size: int) -> int:
+    """A descriptor of a file that has no name in any directory."""
+    if is_linux():
+        descriptor = os.memfd_create(NAME)
+    else:
+        import tempfile  # which a server on Linux need not have
+
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
 def _new_memory(size: int) -> mmap.mmap:
-    if sys.platform != "linux":  # pragma: no cover - the tests run there
-        return mmap.mmap(-1, size)
-    descriptor = os.memfd_create(NAME)
+    descriptor = _new_file(size)
     try:
-        os.ftruncate(descriptor, size)
         return mmap.mmap(descriptor, size)  # which has it open for as long as it lives
     finally:
         os.close(descriptor)

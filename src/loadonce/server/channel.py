@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import socket
 from typing import Any, Self
 
+from loadonce.owner.parents import is_linux
+
 Message = dict[str, Any]
 
 _LARGEST = 65536  # bytes of one message
 _MOST_DESCRIPTORS = 4
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # not on macOS
 
 
 class Channel:
-    """One end of a pair of sockets, made before the process at the other end was forked.
+    """One end of a pair of sockets, made before the process at the other end was started.
 
-    The kernel keeps the messages apart (SOCK_SEQPACKET). Nothing is ever unpickled.
+    The kernel keeps the messages apart. Nothing is ever unpickled. Elsewhere than on Linux an end
+    that is gone may go unnoticed by who only receives.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -26,7 +31,12 @@ class Channel:
     @classmethod
     def pair(cls) -> tuple[Self, Self]:
         """Two ends; both block until told otherwise."""
-        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        kind = socket.SOCK_SEQPACKET if is_linux() else socket.SOCK_DGRAM
+        one, other = socket.socketpair(socket.AF_UNIX, kind)
+        if not is_linux():  # macOS takes 2 KiB by default
+            for end in (one, other):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _LARGEST)
         return cls(one), cls(other)
 
     def fileno(self) -> int:
@@ -47,9 +57,15 @@ class Channel:
         closed."""
         if not self.is_open:
             return False
+        data = json.dumps(message).encode()
         try:
-            socket.send_fds(self._end, [json.dumps(message).encode()], descriptors)
-        except (BrokenPipeError, ConnectionResetError, BlockingIOError):
+            if descriptors:
+                socket.send_fds(self._end, [data], descriptors)
+            else:
+                self._end.send(data)
+        except OSError as error:
+            if error.errno == errno.EMSGSIZE:
+                raise
             return False
         return True
 
@@ -62,7 +78,7 @@ class Channel:
         """
         try:
             data, descriptors, _flags, _ = socket.recv_fds(
-                self._end, _LARGEST, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+                self._end, _LARGEST, _MOST_DESCRIPTORS, _CLOSE_ON_EXEC
             )
         except ConnectionResetError:
             return None

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from loadonce.observe.events import log_fields
 from loadonce.owner.crashes import Crashes, cause_of
@@ -20,6 +20,7 @@ from .locks import changed, stamps
 from .offspring import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .options import ServeOptions
 from .room import Room
+from .spawning import SpawnedGeneration
 from .telling import Teller
 from .watching import Watch
 from .zygote import Nursery, fork_zygote
@@ -47,7 +48,7 @@ class Crew(Protocol):
 
 
 class Generations:
-    """A generation is a zygote and its workers.
+    """A generation is a zygote and its workers, or workers that have loaded by themselves.
 
     The current one serves; a coming one, after a reload, a rollback or the end of the current
     zygote, takes over once all its workers are ready. The former one's zygote stays for a rollback.
@@ -87,12 +88,11 @@ class Generations:
         """Load, beside what serves if anything does."""
         if self._crew.is_stopping or self.coming is not None:
             return
-        gc.freeze()  # else the zygote's collections would copy it all
-        expected = expected_of(self._crew.workers)
-        pid, channel = fork_zygote(self._nursery, self._crew.forget, expected)
-        zygote = self.coming = ZygoteProcess(pid, channel, time.monotonic())
-        # Its end is told by SIGCHLD.
-        self._watch.listen(channel, lambda message: self._hear(zygote, message), _nothing)
+        if self._options.loads_in_each_worker:
+            self.coming = SpawnedGeneration(self._nursery)
+            self._crew.fill()
+        else:
+            self._fork_zygote()
 
     def reload(self, tell: Tell) -> None:
         """Load anew; again, if that is under way. `tell` is told what becomes of it: "serves", then
@@ -126,6 +126,15 @@ class Generations:
             log_fields(logging.INFO, "lock file changed", {"paths": ", ".join(found)})
             self.reload(_ignore)
 
+    def hear_locks(self, zygote: ZygoteProcess, locks: dict[str, Any]) -> None:
+        """A worker that loads by itself tells what is locked now: others must not have anything
+        else."""
+        is_other = bool(zygote.locks) and locks != zygote.locks
+        zygote.locks = locks
+        if is_other and self.coming in (None, zygote):
+            log_fields(logging.INFO, "a new worker finds other locked models, reloading", {})
+            self.reload(_ignore)
+
     # -- what happens --------------------------------------------------------------------------
 
     def take_over(self, models: int) -> None:
@@ -134,6 +143,7 @@ class Generations:
         assert self.current is not None
         if old is None:
             self._teller.ready(models)
+            self._go_on()
             return
         seconds = time.monotonic() - self.current.began
         self._teller.reloaded(seconds)
@@ -222,6 +232,14 @@ class Generations:
     def _all(self) -> Iterator[ZygoteProcess]:
         known = (self.current, self.coming, self.former, *self._ending)
         return (zygote for zygote in known if zygote is not None)
+
+    def _fork_zygote(self) -> None:
+        gc.freeze()  # else the zygote's collections would copy it all
+        expected = expected_of(self._crew.workers)
+        pid, channel = fork_zygote(self._nursery, self._crew.forget, expected)
+        zygote = self.coming = ZygoteProcess(pid, channel, time.monotonic())
+        # Its end is told by SIGCHLD.
+        self._watch.listen(channel, lambda message: self._hear(zygote, message), _nothing)
 
     def _begin(self, asked: list[Tell]) -> None:
         self._asked, self._next = asked, None

@@ -7,7 +7,7 @@ import socket
 import struct
 from pathlib import Path
 
-from loadonce.owner.parents import prctl
+from loadonce.owner.parents import is_linux, prctl
 
 _PR_SET_CHILD_SUBREAPER = 36
 _SO_ATTACH_FILTER = 26
@@ -40,6 +40,8 @@ def refuse_new_connections(listener: socket.socket) -> bool:
     if listener.family == socket.AF_UNIX:
         Path(listener.getsockname()).unlink(missing_ok=True)  # nobody finds it any more
         return True
+    if not is_linux():
+        return False
     program = b"".join(struct.pack("HBBI", *line) for line in _NO_NEW_CONNECTIONS)
     kept = ctypes.create_string_buffer(program)
     argument = struct.pack("HP", len(_NO_NEW_CONNECTIONS), ctypes.addressof(kept))

@@ -25,6 +25,7 @@ def configure_logging(
     package: str = "",
     is_terminal: bool | None = None,
     shows_errors: bool = False,
+    is_silent: bool = False,
 ) -> StartLines:
     """Send what loadonce, uvicorn and the app's own package log to standard error.
 
@@ -36,6 +37,7 @@ def configure_logging(
         package: the app's top-level package.
         is_terminal: text rather than JSON; by default whether standard error is a terminal.
         shows_errors: show the texts of foreign exceptions at every level, not at "debug" only.
+        is_silent: another process tells of the models' start.
 
     Returns:
         The filter to tell when the start is over.
@@ -45,7 +47,7 @@ def configure_logging(
     formatter = TextFormatter(is_open) if for_people else JsonFormatter(is_open)
     handler = _StandardError()
     handler.setFormatter(formatter)
-    lines = StartLines(handler, has_bars=for_people)
+    lines = StartLines(handler, has_bars=for_people or is_silent)
     handler.addFilter(lines)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
@@ -91,7 +93,7 @@ class StartLines(logging.Filter):
 
     Args:
         handler: writes the lines.
-        has_bars: progress bars are shown; without them nothing is held back.
+        has_bars: progress bars are shown, by whichever process; without them nothing is held back.
     """
 
     def __init__(self, handler: logging.Handler, *, has_bars: bool) -> None:

@@ -49,6 +49,16 @@ class ZygoteProcess:
     is_given_up: bool = False  # it has ended for another one's memory
     failure: Failure | None = None  # why it does not serve, if it has told
 
+    def start_worker(self, worker: WorkerProcess, theirs: Channel, birth: Message) -> None:
+        """Have a worker; it tells its process id by itself.
+
+        Args:
+            worker: as the supervisor will know it.
+            theirs: the other end of its channel.
+            birth: what it is given.
+        """
+        self.channel.send(birth, theirs.fileno())
+
     @property
     def holds_memory(self) -> bool:
         """Whether it, or the processes that have some of its models, have not ended."""

@@ -41,8 +41,8 @@ class ServeOptions:
             balancers notice first.
         grace: seconds for which accepted requests may then finish.
         workers: how many processes serve.
-        fork: whether they are forked from one that has loaded the models, and watched; else one
-            process does everything.
+        fork: whether they are forked from one that has loaded the models; else each of several
+            loads its own, and one process alone does everything.
         reload_models: load anew when a lock file changes.
         reload_policy: whether a reload has two generations in memory for a while ("availability"),
             or ends the one that serves first and lets clients wait ("memory").
@@ -91,10 +91,15 @@ class ServeOptions:
             raise ConfigurationError("--reload-models needs a supervisor: leave --no-fork out")
         if self.fork and not is_linux():
             raise ConfigurationError("--fork needs Linux: leave it out")
-        if self.workers > 1 and not self.fork:
+        if self.workers > 1 and os.name == "nt":
             raise ConfigurationError(
-                "several workers share one copy of the models on Linux only: use --workers 1 here, "
-                "or several servers behind a proxy"
+                "several workers need Linux or macOS: use --workers 1 here, or several servers "
+                "behind a proxy"
+            )
+        if self.loads_in_each_worker and self.reload_policy == "memory":
+            raise ConfigurationError(
+                "--reload-policy memory needs one process that loads for all workers (--fork, on "
+                "Linux): leave it out, and have room for two generations of workers"
             )
         if self.ssl_certfile is None and (self.ssl_keyfile or self.ssl_ca_certs):
             raise ConfigurationError("TLS needs --ssl-certfile (and --ssl-keyfile)")
@@ -102,12 +107,18 @@ class ServeOptions:
     @property
     def has_supervisor(self) -> bool:
         """Whether the workers are other processes than the one that was started."""
-        return self.fork
+        return self.fork or self.workers > 1
+
+    @property
+    def loads_in_each_worker(self) -> bool:
+        """Whether several workers are started from scratch, and have a copy of the models each."""
+        return self.workers > 1 and not self.fork
 
     @property
     def keeps_generation(self) -> bool:
         """Whether the former generation stays in memory after a reload."""
-        return bool(self.keep_generations) and self.reload_policy == "availability"
+        keeps = self.fork and self.reload_policy == "availability"
+        return keeps and bool(self.keep_generations)
 
     @property
     def scheme(self) -> str:

@@ -61,20 +61,32 @@ def serve(
         address not be used, or requests were lost at the end; 3 if a model failed to load.
     """
     began = time.monotonic() if began is None else began
+    lines = configure_process(options)
+    notifier = Notifier.taken(os.environ)
+    if listener is None and options.has_supervisor:
+        return _supervise(options, lines, began, notifier)
+    return _serve_alone(options, lines, began, notifier, listener, on_import)
+
+
+def configure_process(options: ServeOptions, *, is_silent: bool = False) -> StartLines:
+    """What a process that serves, or its forebears, sets for itself.
+
+    Args:
+        options: of the server.
+        is_silent: another process tells of the models' start.
+    """
     lines = configure_logging(
         options.log_level,
         access_log=options.access_log,
         package=options.target.partition(":")[0].partition(".")[0],
         shows_errors=options.shows_errors,
+        is_silent=is_silent,
     )
     if not faulthandler.is_enabled():
         faulthandler.enable(2)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.set_threshold(_COLLECT_AFTER, 20, 50)
-    notifier = Notifier.taken(os.environ)
-    if listener is None and options.has_supervisor:
-        return _supervise(options, lines, began, notifier)
-    return _serve_alone(options, lines, began, notifier, listener, on_import)
+    return lines
 
 
 def _supervise(options: ServeOptions, lines: StartLines, began: float, notifier: Notifier) -> int:

@@ -30,6 +30,7 @@ from .offspring import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .options import ServeOptions
 from .quarantine import Quarantine, suspects_of
 from .recycling import Recycled, hung, next_to_recycle, request_limit
+from .spawning import tell_copies
 from .systemd import Notifier
 from .telling import Teller, has_terminal
 from .watching import Watch
@@ -62,7 +63,9 @@ class Supervisor:
         self._options = options
         url = url_of(listener, options.scheme)
         # Those that serve, those that come and those that leave exist together.
-        self._board = Board(3 * options.workers + 1)
+        rows = 3 * options.workers + 1
+        is_forked = not options.loads_in_each_worker
+        self._board = Board(rows) if is_forked else Board.inheritable(rows)
         self._quarantine = Quarantine()
         self._nursery = Nursery(
             options, lines, listener, self._board, os.getpid(), self._quarantine
@@ -83,7 +86,10 @@ class Supervisor:
 
     def run(self) -> int:
         """Start, watch, stop; returns the exit code."""
-        adopt_orphans()
+        if self._options.loads_in_each_worker:
+            tell_copies(self._options)
+        else:
+            adopt_orphans()
         with self._watch.signals(), self._control.open():
             self._generations.start()
             self._look()
@@ -132,9 +138,9 @@ class Supervisor:
             last = self._options.workers if zygote.has_served else 1
             for number in range(1, last + 1):
                 if number not in present:
-                    self._fork_worker(zygote, number)
+                    self._start_worker(zygote, number)
 
-    def _fork_worker(self, zygote: ZygoteProcess, number: int) -> None:
+    def _start_worker(self, zygote: ZygoteProcess, number: int) -> None:
         used = {worker.row.number for worker in self.workers}
         row = next(each for each in self._board if each.number not in used)
         row.clear()
@@ -146,9 +152,16 @@ class Supervisor:
         is_first = self._generations.current is None  # nobody has been told that it serves
         birth |= {"expected": [] if is_first else expected_of(self.workers)}
         self._births[number] += 1
-        zygote.channel.send(birth, theirs.fileno())
-        theirs.close()
         self.workers.append(worker)
+        try:
+            zygote.start_worker(worker, theirs, birth)
+        except OSError as error:
+            fields = {"worker": number, "reason": str(error)}
+            log_fields(logging.ERROR, "a worker cannot be started", fields)
+            self._watch.after(0.0, lambda: self._lose_worker(worker, EXIT_FAILED))
+            return
+        finally:
+            theirs.close()
         self._watch.listen(
             ours,
             lambda message: self._hear_worker(worker, message),
@@ -180,6 +193,9 @@ class Supervisor:
         if message["what"] == "quarantined":
             if self._quarantine.hear(message["model"], message["sha256"]):
                 self._isolate()
+            return
+        if message["what"] == "locks":
+            self._generations.hear_locks(zygote, message["locks"])
             return
         if message["what"] == "reload":
             self._generations.reload(worker.channel.send)

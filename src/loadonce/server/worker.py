@@ -1,4 +1,5 @@
-"""A worker: forked with the models in it, it serves until it is told to stop or to leave."""
+"""A worker: it serves, with models that it was forked with or loads by itself, until it is told to
+stop or to leave."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from loadonce.owner.parents import die_with
 from .accepting import Share
 from .board import Board, Row
 from .channel import Channel
-from .ending import failed, guarded
+from .ending import EXIT_FAILED, failed, guarded
 from .expecting import expect, tell_late
 from .hanging import hung_model
 from .intents import Intents
@@ -67,24 +68,35 @@ class Birth:
 def run_worker(
     config: uvicorn.Config, options: ServeOptions, listener: socket.socket, birth: Birth
 ) -> int:
-    """Serve; returns the exit code."""
+    """Serve, forked with the models in this process; returns the exit code."""
     _come_to_life(birth, is_one_of_several=options.workers > 1)
+    return serve_as_worker(options, listener, birth, lambda: config, _nothing)
+
+
+def serve_as_worker(
+    options: ServeOptions,
+    listener: socket.socket,
+    birth: Birth,
+    prepare: Callable[[], uvicorn.Config],
+    on_ready: Callable[[], None],
+) -> int:
+    """Serve; returns the exit code.
+
+    Args:
+        options: of the server.
+        listener: the socket all workers accept from.
+        birth: what this one is given.
+        prepare: imports the app, unless it is; returns how uvicorn serves it.
+        on_ready: called once requests are accepted.
+    """
     channel = birth.channel
-    process = AppProcess(
-        options,
-        lambda _url: _tell_ready(channel),
-        interrupts=1,
-    )
+
+    def ready(_url: str) -> None:
+        on_ready()
+        channel.send({"what": "ready", "models": loaded_models()})
+
+    process = AppProcess(options, ready, interrupts=1)
     intents = Intents(channel)
-    models = models_by_name(known_registries())
-    for number, (name, model) in enumerate(models.items(), 1):
-        model.slot.mark = birth.row.mark(number)
-        model.slot.reload_elsewhere = intents.reload
-        model.slot.on_quarantine = partial(intents.tell_quarantined, name)
-    channel.send({"what": "born", "pid": os.getpid(), "models": [*models]})
-    _isolate(birth.quarantined)
-    expect(birth.expected)
-    tell_late(channel)
 
     def beside(server: AppServer) -> None:
         loop = asyncio.get_running_loop()
@@ -94,11 +106,26 @@ def run_worker(
 
     def run() -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        config = prepare()
+        _introduce(birth, intents)
         share = Share(birth.board, birth.row)
         journal = Journal(birth.board, birth.row, worker=birth.number, restarts=birth.restarts)
         return process.run(config, listener, share=share, journal=journal, beside=beside)
 
     return guarded(options, process.stopping, run, lambda error: channel.send(failed(error)))
+
+
+def _introduce(birth: Birth, intents: Intents) -> None:
+    """The app is imported: let the supervisor know its models, and each of them how to reach it."""
+    models = models_by_name(known_registries())
+    for number, (name, model) in enumerate(models.items(), 1):
+        model.slot.mark = birth.row.mark(number)
+        model.slot.reload_elsewhere = intents.reload
+        model.slot.on_quarantine = partial(intents.tell_quarantined, name)
+    birth.channel.send({"what": "born", "pid": os.getpid(), "models": [*models]})
+    _isolate(birth.quarantined)
+    expect(birth.expected)
+    tell_late(birth.channel)
 
 
 def _come_to_life(birth: Birth, *, is_one_of_several: bool) -> None:
@@ -138,10 +165,6 @@ def name_worker(number: int) -> None:
         handler.addFilter(add)
 
 
-def _tell_ready(channel: Channel) -> None:
-    channel.send({"what": "ready", "models": loaded_models()})
-
-
 def _obey(process: AppProcess, channel: Channel, intents: Intents) -> None:
     """What the supervisor asks for. Its own end nobody survives."""
     received = channel.receive()
@@ -162,9 +185,15 @@ def _isolate(models: Iterable[dict[str, str]]) -> None:
 
 def _beat(loop: asyncio.AbstractEventLoop, birth: Birth, patience: float) -> None:
     """The event loop runs; and say so if a model does not."""
+    if os.getppid() != birth.supervisor:  # where the system does not kill this process with it
+        os._exit(EXIT_FAILED)
     birth.row.beat()
     hung = hung_model(known_registries(), patience)
     if hung is not None:
         seconds = round(hung.seconds, 1)
         birth.channel.send({"what": "hung", "model": hung.model, "seconds": seconds})
     loop.call_later(BEAT, _beat, loop, birth, patience)
+
+
+def _nothing() -> None:
+    """The supervisor tells."""
