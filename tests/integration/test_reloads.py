@@ -401,6 +401,43 @@ def test_reloads_that_wait_for_their_turn_share_one_load(started: Started, tmp_p
     assert opened(process)["a.bin"] == 3  # the start's, the first one's, and one for all others
 
 
+@pytest.mark.parametrize("how", ["control socket", "SIGHUP"])
+def test_a_reload_that_is_asked_for_during_the_start_comes_after_it(
+    write: Write, serve: Launch, tmp_path: Path, how: str
+) -> None:
+    write(APP, a=b"1")
+    (tmp_path / "wait").touch()
+    process = serve("--workers", "2")
+    process.wait_for("waiting")
+    with ThreadPoolExecutor(1) as pool:
+        if how == "SIGHUP":
+            process.send(signal.SIGHUP)
+        else:
+            asked = pool.submit(order, process, "reload")
+        assert order(process, "rollback")["reason"] == "the server has not started yet"
+        (tmp_path / "wait").unlink()
+        process.wait_for(r"ready on[^$]*the new generation serves")
+        if how != "SIGHUP":
+            assert asked.result(30)["what"] == "ended"
+    assert opened(process)["a.bin"] == 2
+    assert process.stop() == 0
+
+
+def test_a_reload_that_is_asked_for_during_a_start_that_fails_fails(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    """The control."""
+    write(APP, a=b"raise")
+    (tmp_path / "wait").touch()
+    process = serve("--workers", "2")
+    process.wait_for("waiting")
+    with ordered(control_of(process), "reload") as answers:
+        assert next(answers) == {"what": "accepted"}
+        (tmp_path / "wait").unlink()
+        assert next(answers)["what"] == "failed"
+    assert process.wait() == 3
+
+
 def test_requests_in_flight_finish_on_the_version_they_began_with(
     started: Started, lock: Lock
 ) -> None:
@@ -442,6 +479,7 @@ def test_a_rollback_serves_the_former_version_at_once_and_loads_nothing(
     order(process, "rollback")  # and forward
     assert process.get("/a").json()[0] == "2"
     assert process.stop() == 0
+    assert "not kept any more" not in process.output  # told of one that was killed only
 
 
 def test_what_was_rolled_back_is_not_reloaded_by_itself(started: Started, lock: Lock) -> None:

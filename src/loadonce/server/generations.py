@@ -30,6 +30,7 @@ Tell = Callable[[Message], object]
 _LAST_FUNCTIONS = 6.0  # seconds for what is registered with atexit; the process gives it 5
 
 _BUSY = "a reload is under way: try again when it has ended"
+_STARTING = "the server has not started yet"
 _NONE_KEPT = "no former generation is kept"
 _STOPPING = "the server is stopping"
 
@@ -95,8 +96,9 @@ class Generations:
             self._fork_zygote()
 
     def reload(self, tell: Tell) -> None:
-        """Load anew; again, if that is under way. `tell` is told what becomes of it: "serves", then
-        "ended" once no answer comes from the former generation; or "failed", and why."""
+        """Load anew; again, if that is under way, as at a start. `tell` is told what becomes of it:
+        "serves", then "ended" once no answer comes from the former generation; or "failed", and
+        why."""
         if self._crew.is_stopping:
             tell({"what": "failed", "reason": _STOPPING})
         elif self._is_busy:
@@ -106,12 +108,12 @@ class Generations:
 
     def rollback(self, tell: Tell) -> None:
         """Let the former generation serve again; loads nothing. Tells as `reload` does."""
-        if self._crew.is_stopping or self._is_busy or self.former is None:
-            reason = _STOPPING if self._crew.is_stopping else _BUSY if self._is_busy else _NONE_KEPT
-            tell({"what": "failed", "reason": reason})
+        former = self.former
+        if self._crew.is_stopping or self._is_busy or former is None:
+            tell({"what": "failed", "reason": self._why_no_rollback()})
             return
         self._asked = [tell]
-        self.coming, self.former = self.former, None
+        self.coming, self.former = former, None
         self.coming.began = time.monotonic()
         # What is locked now is not what it has, and nobody asks to load that again.
         self.coming.locks |= {path: list(each) for path, each in stamps(self.coming.locks).items()}
@@ -229,6 +231,13 @@ class Generations:
     def _is_busy(self) -> bool:
         return self.coming is not None or self._is_taking_over
 
+    def _why_no_rollback(self) -> str:
+        if self._crew.is_stopping:
+            return _STOPPING
+        if self.current is None:
+            return _STARTING
+        return _BUSY if self._is_busy else _NONE_KEPT
+
     def _all(self) -> Iterator[ZygoteProcess]:
         known = (self.current, self.coming, self.former, *self._ending)
         return (zygote for zygote in known if zygote is not None)
@@ -313,7 +322,8 @@ class Generations:
         elif zygote is self.former:
             self.former = None
             self._watch.hang_up(zygote.channel)
-            tell_death("the former generation is not kept any more", status)
+            if not self._crew.is_stopping:  # else it was asked to end
+                tell_death("the former generation is not kept any more", status)
         elif zygote is self.current and not (zygote.is_given_up or self._crew.is_stopping):
             tell_death("the loading process died, the workers serve on", status)
             self._start_again()
