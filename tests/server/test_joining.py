@@ -26,6 +26,9 @@ class Wire:
     def writelines(self, parts: tuple[bytes, ...]) -> None:
         self.writes.append(parts)
 
+    def write_eof(self) -> None:
+        self.writes.append("eof")
+
     def close(self) -> None:
         self.writes.append("closed")
 
@@ -73,6 +76,18 @@ async def test_nothing_is_lost_when_the_connection_closes() -> None:
     assert transport.is_closing()
     await asyncio.sleep(0)
     assert wire.writes == [HEAD, "closed"]
+
+
+async def test_no_other_way_to_write_overtakes_a_head() -> None:
+    wire = Wire()
+    transport = JoiningTransport(wire)
+    transport.write(HEAD)
+    transport.writelines((BODY, BODY))
+    transport.writelines((BODY,))
+    transport.write(HEAD)
+    transport.write_eof()
+    await asyncio.sleep(0)
+    assert wire.writes == [(HEAD, BODY, BODY), (BODY,), HEAD, "eof"]
 
 
 async def test_a_protocol_gets_such_a_transport() -> None:

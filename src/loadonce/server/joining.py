@@ -4,6 +4,7 @@ packets for an answer that fits into one."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 _HEAD = b"HTTP/1.1 "
@@ -42,6 +43,16 @@ class JoiningTransport:
                 self._call_soon(self._end_turn)
         else:
             self._transport.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """Send them at one go, behind what was held."""
+        head, self._held = self._held, b""
+        self._transport.writelines((head, *parts) if head else parts)
+
+    def write_eof(self) -> None:
+        """Send nothing after what was held."""
+        self._flush()
+        self._transport.write_eof()
 
     def close(self) -> None:
         """Close once all is sent."""
