@@ -47,6 +47,11 @@ def test_the_version_is_printed(run: Run) -> None:
     assert (done.returncode, done.stdout) == (0, f"loadonce {__version__}\n")
 
 
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "loadonce", "--version"]
+    assert subprocess.check_output(command, text=True) == f"loadonce {__version__}\n"
+
+
 @pytest.mark.parametrize("command", ["serve", "dev", "check", "inspect", "lock", "convert"])
 def test_every_command_explains_itself_with_an_example(run: Run, command: str) -> None:
     done = run(command, "--help")
