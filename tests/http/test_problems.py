@@ -156,6 +156,23 @@ def test_an_app_adds_members_of_its_own() -> None:
     }
 
 
+def test_members_that_are_nested_too_deeply_are_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    deep: list[object] = []
+    for _ in range(2000):
+        deep = [deep]
+    endless: list[object] = []
+    endless += [endless, endless]
+    for members in (deep, endless):
+        document, headers = told(Problem(409, detail="Taken.", found=members, retry_after=3))
+        assert (document["status"], document["detail"]) == (409, "Taken.")
+        assert "found" not in document
+        assert headers["retry-after"] in ("3", "4")
+    assert caplog.text.count("nested too deeply") == 2
+    assert told(Problem(409, found=[[[]]]))[0]["found"] == [[[]]]  # the control
+
+
 def test_a_status_nobody_knows_has_a_title_too() -> None:
     assert told(Problem(599))[0]["title"] == "Error"
 

@@ -6,6 +6,7 @@ The only module of loadonce that knows HTTP status codes.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import random
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ SERVICE_UNAVAILABLE = 503
 GATEWAY_TIMEOUT = 504
 OK = 200
 
+logger = logging.getLogger("loadonce")
+
 MEDIA_TYPE = "application/problem+json"
 
 # Whatever is not here is a mistake of the server's and answered 500 with an id only. That includes
@@ -65,7 +68,8 @@ class Problem(HTTPException):
             whole URI is taken as it is. Without one, `type` is "about:blank".
         headers: further response headers.
         members: further members of the document, e.g. `errors=[...]`. A `retry_after` in seconds
-            also becomes the `Retry-After` header.
+            also becomes the `Retry-After` header. Nested too deeply for JSON (some hundred levels)
+            they are all left out, and the log says so.
     """
 
     def __init__(
@@ -122,7 +126,7 @@ def problem_response(connection: HTTPConnection, error: Exception) -> Response:
     if request_id := request_id_of(connection.scope):
         content |= {"instance": instance(request_id), "request_id": request_id}
     return Response(
-        render({**content, **members}),
+        _rendered(content, members),
         status_code=document.status,
         headers=headers,
         media_type=MEDIA_TYPE,
@@ -157,6 +161,14 @@ def instance(reference: str) -> str:
 def render(content: object) -> bytes:
     """JSON that is always valid: no NaN, no lone surrogates, nothing but ASCII."""
     return json.dumps(_plain(content), allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _rendered(content: Mapping[str, object], members: Mapping[str, object]) -> bytes:
+    try:
+        return render({**content, **members})
+    except RecursionError:
+        logger.warning("a problem's members are left out: they are nested too deeply")
+        return render(content)
 
 
 def _document(error: Exception) -> _Document:
