@@ -1,4 +1,4 @@
-"""The command line: serve, dev, check, inspect, lock, convert."""
+"""The command line: serve, dev, check, inspect, lock, convert, reload, rollback."""
 
 from __future__ import annotations
 

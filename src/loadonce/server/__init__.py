@@ -1,4 +1,5 @@
-"""Processes: the one that serves an app, and the one that restarts it while its code changes."""
+"""Processes: the one that serves an app; a supervisor, a zygote and workers, where several serve;
+and the one that restarts it while its code changes."""
 
 from __future__ import annotations
 
