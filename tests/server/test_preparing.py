@@ -27,8 +27,13 @@ def test_handlers_are_described_before_several_workers_are_asked_for_them(worker
 
 
 def test_what_fastapi_may_not_have_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def described() -> None: ...
+
     monkeypatch.delattr(fastapi.routing, "_extract_endpoint_context")
-    assert prepare(ServeOptions(target="main:app", workers=2), FastAPI()).loaded
+    assert prepare(ServeOptions(target="main:app", workers=2), app).loaded
 
 
 def test_any_asgi_app_can_be_prepared() -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import fastapi.routing
 from fastapi.dependencies.models import Dependant
 from starlette.applications import Starlette
 from starlette.routing import Mount
+
+from loadonce.http.fastapi_internals import route_contexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Handler:
 
 def handlers(app: Starlette, prefix: str = "") -> Iterator[Handler]:
     """Every handler of `app` and of the apps mounted in it that FastAPI knows."""
-    for context in _contexts(app):
+    for context in route_contexts(app.routes):
         if (mounted := _mounted(context)) is not None:
             yield from handlers(mounted, f"{prefix}{context.path}")
             continue
@@ -35,17 +36,11 @@ def handlers(app: Starlette, prefix: str = "") -> Iterator[Handler]:
 
 def mounted_apps(app: Starlette, prefix: str = "") -> Iterator[tuple[str, Starlette]]:
     """Every app mounted in `app`, directly or not, with its path."""
-    for context in _contexts(app):
+    for context in route_contexts(app.routes):
         if (mounted := _mounted(context)) is not None:
             path = f"{prefix}{context.path}"
             yield path, mounted
             yield from mounted_apps(mounted, path)
-
-
-def _contexts(app: Starlette) -> Iterator[Any]:
-    # Included routers are a tree since FastAPI 0.137 or so; before, routes are a flat list.
-    flatten = getattr(fastapi.routing, "iter_route_contexts", iter)
-    yield from flatten(app.routes)
 
 
 def _mounted(context: Any) -> Starlette | None:

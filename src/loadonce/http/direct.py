@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 import fastapi
-import fastapi.routing
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
 from starlette.routing import Match, Mount
 
+from .fastapi_internals import route_context, route_context_being_made, route_contexts
 from .paths import is_elsewhere, is_exactly
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class DirectRoute(APIRoute):
         """FastAPI's handler; on the way, the short path is made for whatever this is called for:
         the route itself, or the route as an included router has it."""
         handler = super().get_route_handler()
-        context = _included.get() if _included is not None else None
+        context = route_context_being_made()
         owner = context if context is not None and context.original_route is self else self
         setattr(owner, _STATE, _direct_call(self, owner))
         return handler
@@ -76,7 +76,7 @@ class DirectRoute(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that this route matches."""
-        context = scope.get("fastapi", {}).get("effective_route_context")
+        context = route_context(scope)
         owner: Any = self
         if context is not None and context.original_route is self:
             owner = context
@@ -85,9 +85,6 @@ class DirectRoute(APIRoute):
             await super().handle(scope, receive, send)
         else:
             await state(scope, receive, send)
-
-
-_included = getattr(fastapi.routing, "_effective_route_context_var", None)
 
 
 def reason_of(route: Any) -> str:
@@ -100,10 +97,7 @@ def reason_of(route: Any) -> str:
 def direct_routes(app: Starlette, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Each `DirectRoute` of `app`, of its routers and of the apps mounted in it: its methods and
     path, and why it is not direct ("" if it is)."""
-    flatten: Callable[[Any], Iterator[Any]]
-    flatten = getattr(fastapi.routing, "iter_route_contexts", iter)
-    context: Any
-    for context in flatten(app.routes):
+    for context in route_contexts(app.routes):
         route = getattr(context, "original_route", context)
         if isinstance(route, Mount) and isinstance(route.app, Starlette):
             yield from direct_routes(route.app, f"{prefix}{context.path}")

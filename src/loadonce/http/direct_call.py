@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 
 from loadonce.lifecycle.dependency import USED
-from loadonce.lifecycle.model import Raw
+from loadonce.lifecycle.model import Raw, take_lease
 
 from .direct_exchange import Exchange
 from .direct_json import reader_of
 from .direct_plan import Plan, Step
 from .direct_reply import Extras, Replies
+from .fastapi_internals import FUNCTION_STACK, REQUEST_STACK
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -114,9 +115,9 @@ class DirectCall:
         exchange.scope[USED] = held
         try:
             async with AsyncExitStack() as request_stack:
-                exchange.scope["fastapi_inner_astack"] = request_stack
+                exchange.scope[REQUEST_STACK] = request_stack
                 async with AsyncExitStack() as function_stack:
-                    exchange.scope["fastapi_function_astack"] = function_stack
+                    exchange.scope[FUNCTION_STACK] = function_stack
                     reply = await self._reply(exchange, arguments, held)
                 await self._replies.send(exchange, reply)
         finally:
@@ -161,7 +162,7 @@ async def _call(step: Step, values: _Values) -> Any:
 async def _lease(model: Model[Any] | Raw[Any], held: list[Handle[Any]]) -> Any:
     if isinstance(model, Raw):
         return (await _lease(model.model, held)).value
-    handle = await model._lease()
+    handle = await take_lease(model)
     held.append(handle)
     return handle
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.requests import Request
+
+from .direct_internals import wrap_app_handling_exceptions
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fastapi._compat import ModelField
 from pydantic_core import from_json
+
+from .direct_internals import ModelField
 
 # Beyond the largest float: Python refuses to make one of such an integer, one step makes infinity.
 _MOST_DIGITS = 300

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi._compat import ModelField
-from fastapi._compat.shared import field_annotation_is_sequence
-from fastapi.dependencies.utils import (
-    _get_param_aliases,
-    _get_param_model,
-    request_params_to_args,
-)
 from starlette.datastructures import Headers, QueryParams
 
 from .direct_exchange import Exchange
+from .direct_internals import (
+    ModelField,
+    field_annotation_is_sequence,
+    param_aliases,
+    param_model,
+    request_params_to_args,
+)
 
 _UNKNOWN = object()
 _UNCHANGING = (str, int, float, bool, type(None))
@@ -74,13 +74,13 @@ class Parameters:
 
 def _is_scalar(field: ModelField) -> bool:
     """Whether the field has one name and takes one text."""
-    is_one = len(_get_param_aliases(field)) == 1 and _get_param_model(field) is None
+    is_one = len(param_aliases(field)) == 1 and param_model(field) is None
     return is_one and not field_annotation_is_sequence(field.field_info.annotation)
 
 
 def _scalar(field: ModelField) -> _Scalar:
     """Name, name in the request, validation, and the value where the request has none."""
-    ((_, alias),) = _get_param_aliases(field)
+    ((_, alias),) = param_aliases(field)
     return field.name, alias, field._type_adapter.validator.validate_python, _default_of(field)
 
 

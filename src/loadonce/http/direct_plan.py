@@ -10,19 +10,19 @@ from typing import Any
 
 import fastapi.routing
 from fastapi import params
-from fastapi._compat import ModelField
 from fastapi.datastructures import DefaultPlaceholder
-from fastapi.dependencies.models import (
-    Dependant,
-    _is_async_gen_callable,
-    _is_coroutine_callable,
-    _is_gen_callable,
-)
+from fastapi.dependencies.models import Dependant
 from starlette.responses import Response
 from starlette.routing import Route
 
 from loadonce.lifecycle.model import Model, Raw
 
+from .direct_internals import (
+    ModelField,
+    is_async_gen_callable,
+    is_coroutine_callable,
+    is_gen_callable,
+)
 from .direct_parameters import Parameters
 
 # What integrations wrap, to watch or change what a route does; the short way passes these by.
@@ -144,13 +144,13 @@ class _Steps:
             return Step(call, is_coroutine=True, is_leased=True)
         if dependant.own_oauth_scopes or dependant.security_scopes_param_name:
             raise NotDirectError(f"{_name_of(call)} is about security scopes")
-        if _is_gen_callable(call) or _is_async_gen_callable(call):
+        if is_gen_callable(call) or is_async_gen_callable(call):
             raise NotDirectError(f"{_name_of(call)} yields")
         results = [(sub.name, self.place_of(sub)) for sub in dependant.dependencies]
         requests = (dependant.request_param_name, dependant.http_connection_param_name)
         return Step(
             call,
-            is_coroutine=_is_coroutine_callable(call),
+            is_coroutine=is_coroutine_callable(call),
             parameters=tuple(_parameters(dependant)),
             results=tuple((name, place) for name, place in results if name is not None),
             requests=tuple(name for name in requests if name is not None),
@@ -163,7 +163,7 @@ def _refuse_unknown(route: Any, dependant: Dependant) -> None:
     for place, name in _STAGES:
         if not _is_frameworks_own(getattr(place, name)):
             raise NotDirectError(f"something has put itself in the place of FastAPI's {name}")
-    if _is_gen_callable(dependant.call) or _is_async_gen_callable(dependant.call):
+    if is_gen_callable(dependant.call) or is_async_gen_callable(dependant.call):
         raise NotDirectError("it streams what it yields")
     if route.max_body_size is not None:
         raise NotDirectError("it has a max_body_size")

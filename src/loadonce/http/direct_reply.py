@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import ResponseValidationError
-from fastapi.routing import _build_response_args, _extract_endpoint_context
 from fastapi.utils import is_body_allowed_for_status_code
 from pydantic import ValidationError
 from starlette.background import BackgroundTasks
 from starlette.responses import Response
 
 from .direct_exchange import Exchange
+from .direct_internals import build_response_args, endpoint_context
 from .direct_plan import Plan
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Replies:
         return self._field.serialize(value, **self._plan.response_options)
 
     def _response(self, content: Any, extras: Extras) -> Response:
-        arguments = _build_response_args(status_code=self._plan.status_code, solved_result=extras)
+        arguments = build_response_args(status_code=self._plan.status_code, solved_result=extras)
         if self._is_json:
             response = Response(content=content, media_type="application/json", **arguments)
         else:
@@ -118,7 +118,7 @@ class Replies:
         return response
 
     def _endpoint_context(self, scope: Scope) -> Any:
-        context = _extract_endpoint_context(self._plan.endpoint.call)
+        context = endpoint_context(self._plan.endpoint.call)
         mounted_at = scope.get("root_path", "").rstrip("/")
         context["path"] = f"{scope['method']} {mounted_at}{self._plan.path}"
         return context

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from .bodies import Finding, doubt_about_text, inspect, is_suspicious, is_too_deep, non_finite
 from .direct import DirectRoute
+from .fastapi_internals import route_context
 from .problems import UNSUPPORTED_MEDIA_TYPE, Problem
 from .validation import entry, not_json, unprocessable
 
@@ -199,8 +200,7 @@ def _body_field(scope: Scope) -> Any:
 
 def _declared(scope: Scope, name: str) -> Any:
     """What FastAPI knows of the route, with what the routers around it add."""
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    found = getattr(context, name, None)
+    found = getattr(route_context(scope), name, None)
     return found if found is not None else getattr(scope.get("route"), name, None)
 
 

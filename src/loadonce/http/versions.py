@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import fastapi.routing
-
+from loadonce.lifecycle.handle import tag_of
 from loadonce.lifecycle.model import Model, Raw
+
+from .fastapi_internals import route_contexts
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -26,23 +27,19 @@ _DESCRIPTION = {
 
 def tell_versions(message: Message, used: Sequence[Handle[Any]]) -> None:
     """Add the header to the start of a response to a request that was given these handles."""
-    value = used[0]._version.tag if len(used) == 1 else _several(used)
+    value = tag_of(used[0]) if len(used) == 1 else _several(used)
     if value:
         message["headers"] = [*message.get("headers", ()), (_NAME, value)]
 
 
 def _several(used: Sequence[Handle[Any]]) -> bytes:
-    tags = [handle._version.tag for handle in used]
-    return b", ".join(dict.fromkeys(filter(None, tags)))
+    return b", ".join(dict.fromkeys(filter(None, map(tag_of, used))))
 
 
 def describe_versions(app: FastAPI, schema: dict[str, Any]) -> None:
     """Add the header to the successful responses, in an OpenAPI document, of routes that use
     models."""
-    flatten: Callable[[Any], Iterator[Any]]
-    flatten = getattr(fastapi.routing, "iter_route_contexts", iter)
-    route: Any
-    for route in flatten(app.routes):
+    for route in route_contexts(app.routes):
         if not _uses_models(getattr(route, "dependant", None)):
             continue
         operations = schema["paths"].get(route.path_format, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
@@ -18,6 +19,9 @@ T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741  # an item of a batch
 R = TypeVar("R")
 P = ParamSpec("P")
+
+tag_of: Callable[[Handle[Any]], bytes] = attrgetter("_version.tag")
+"""The model and the version that a handle stands for, as in `Version.tag`."""
 
 
 class Handle(Generic[T]):

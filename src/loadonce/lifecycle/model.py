@@ -82,7 +82,7 @@ class Model(Generic[T]):
     async def __call__(self, connection: Connection) -> Handle[T]:
         """The FastAPI dependency: a handle whose lease ends when the response has been sent."""
         at_exit = at_exit_of(connection)
-        handle = await self._lease()
+        handle = await take_lease(self)
         at_exit(handle.release)
         connection.scope.setdefault(USED, []).append(handle)
         return handle
@@ -213,12 +213,6 @@ class Model(Generic[T]):
             statistics=slot.statistics.snapshot(slot.engine.placements() if slot.engine else {}),
         )
 
-    async def _lease(self) -> Handle[T]:
-        slot = self.slot
-        if slot.serving is None and slot.manager is not None:
-            await slot.manager.ask_for(slot)
-        return Handle(slot, slot.acquire())
-
 
 class Raw(Generic[T]):
     """The dependency `models.x.raw`: the object itself, leased for the whole request."""
@@ -236,13 +230,27 @@ class Raw(Generic[T]):
         return (await self.model(connection)).value
 
 
+async def take_lease(model: Model[T]) -> Handle[T]:
+    """A lease on the version that serves; whoever takes it calls the handle's `release`.
+
+    Asks for the model first where nothing serves yet.
+
+    Raises:
+        UnavailableError, NotRunningError: as a request is told that asks for the model.
+    """
+    slot = model.slot
+    if slot.serving is None and slot.manager is not None:
+        await slot.manager.ask_for(slot)
+    return Handle(slot, slot.acquire())
+
+
 class _Lease(Generic[T]):
     def __init__(self, model: Model[T]) -> None:
         self._model = model
         self._handle: Handle[T] | None = None
 
     async def __aenter__(self) -> Handle[T]:
-        self._handle = await self._model._lease()
+        self._handle = await take_lease(self._model)
         return self._handle
 
     async def __aexit__(self, *_exc: object) -> None:

@@ -5,9 +5,7 @@ What one process has made, those that are forked from it share; what each makes 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .options import ServeOptions
 from .process import import_what_serves
@@ -19,22 +17,18 @@ if TYPE_CHECKING:
 
 def prepare(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
     """Import and make what all workers need; returns how uvicorn serves `app`."""
-    with contextlib.suppress(ImportError):  # which the lifespan would import
-        from fastapi.telemetry import _runtime  # noqa: F401
+    from loadonce.http.fastapi_internals import import_telemetry
+
+    import_telemetry()
     if options.workers > 1:  # one alone reads, at its first requests, what it needs: 17 ms saved
         _describe_endpoints(app)
     return import_what_serves(options, app)
 
 
 def _describe_endpoints(app: ASGIApp) -> None:
-    """FastAPI reads the source of a handler when it is first asked for, for its error messages."""
-    import fastapi.routing
+    from loadonce.http.fastapi_internals import describe_endpoint, route_contexts
 
-    describe: Callable[[Any], object] | None
-    describe = getattr(fastapi.routing, "_extract_endpoint_context", None)
-    if describe is not None:
-        flatten = getattr(fastapi.routing, "iter_route_contexts", iter)
-        # Those of included routers are made when somebody looks.
-        for route in flatten(getattr(app, "routes", ())):
-            if hasattr(route, "dependant"):
-                describe(route.dependant.call)
+    # Those of included routers are made when somebody looks.
+    for route in route_contexts(getattr(app, "routes", ())):
+        if hasattr(route, "dependant"):
+            describe_endpoint(route.dependant.call)
