@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from loadonce import __version__, lock_directory
-from loadonce.cli.serve import _bytes, _count
+from loadonce.cli.parameters import size_of
+from loadonce.cli.serve import _count
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[[str], Path]
@@ -272,7 +273,7 @@ def test_workers_are_a_number_or_as_many_as_there_are_cpus(
 
 
 def test_a_size_is_given_with_its_unit(run: Run) -> None:
-    assert (_bytes("0"), _bytes("1.5GiB"), _bytes("20MB")) == (0, 3 << 29, 20_000_000)
+    assert [size_of(each, "--x") for each in ("0", "1.5GiB", "20MB")] == [0, 3 << 29, 20_000_000]
     done = run("serve", "main:app", "--max-worker-memory", "much")
     assert done.returncode == 2
     assert "no size such as 512MiB" in done.stdout + done.stderr

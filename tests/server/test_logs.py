@@ -12,9 +12,8 @@ import pytest
 
 from loadonce import LoadOnceError, ModelEvent
 from loadonce.http.failures import log_failure
-from loadonce.observe.events import log_event
+from loadonce.observe.events import LogLevel, log_event
 from loadonce.server.logs import configure_logging, format_line
-from loadonce.server.options import LogLevel
 
 Output = Callable[[], str]
 

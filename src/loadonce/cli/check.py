@@ -68,9 +68,10 @@ def check_app(app: object, registries: Sequence[Registry]) -> list[Finding]:
 
     from loadonce.settings import Settings
 
-    from .check_artifacts import check_artifacts, check_types
+    from .check_artifacts import check_artifacts
     from .check_handlers import check_handlers
     from .check_routes import check_routes
+    from .check_types import check_types
     from .check_wiring import check_wiring
     from .findings import Finding
 

@@ -1,9 +1,9 @@
-"""Artifacts, loaders and declared types: verified as at the start, without loading anything."""
+"""Artifacts and their loaders: verified as at the start, without loading anything."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, get_origin, get_type_hints
+from typing import Any
 
 from loadonce.artifacts import LockEntry, LockFile, Source, check_libraries, read_verified
 from loadonce.errors import ArtifactNotFoundError, LoadOnceError, ModelError
@@ -23,31 +23,6 @@ def check_artifacts(
     """Every model's bytes against the lock, its loader, its libraries' versions."""
     for model in registry:
         yield from _check_model(registry, model, allow_version_mismatch)
-
-
-def check_types(registry: Registry) -> Iterator[Finding]:
-    """Whether each model's `Model[T]` can be evaluated, so that the start can compare with it."""
-    kind = type(registry)
-    try:
-        hints = get_type_hints(kind)
-    except Exception as error:
-        yield Finding(
-            "warning",
-            kind.__name__,
-            f"the annotations cannot be evaluated, so loaded objects are not compared with their "
-            f"types: {error}",
-            "import these names at run time, not under TYPE_CHECKING; declare the registry at "
-            "module level",
-        )
-        return
-    for model in registry:
-        if get_origin(hints.get(model.name)) is not Model:
-            yield Finding(
-                "warning",
-                f"{kind.__name__}.{model.name}",
-                "no `Model[T]` annotation, so neither checkers nor the start know its type",
-                f"write `{model.name}: Model[...] = ...`",
-            )
 
 
 def _check_model(

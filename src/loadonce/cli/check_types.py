@@ -1,10 +1,41 @@
-"""Does a model's declared type fit what a handler asks for?"""
+"""The types that models are declared with: do they fit what handlers ask for?"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from typing_extensions import get_protocol_members, is_protocol
+
+from loadonce.lifecycle.model import Model
+from loadonce.lifecycle.registry import Registry
+
+from .findings import Finding
+
+
+def check_types(registry: Registry) -> Iterator[Finding]:
+    """Whether each model's `Model[T]` can be evaluated, so that the start can compare with it."""
+    kind = type(registry)
+    try:
+        hints = get_type_hints(kind)
+    except Exception as error:
+        yield Finding(
+            "warning",
+            kind.__name__,
+            f"the annotations cannot be evaluated, so loaded objects are not compared with their "
+            f"types: {error}",
+            "import these names at run time, not under TYPE_CHECKING; declare the registry at "
+            "module level",
+        )
+        return
+    for model in registry:
+        if get_origin(hints.get(model.name)) is not Model:
+            yield Finding(
+                "warning",
+                f"{kind.__name__}.{model.name}",
+                "no `Model[T]` annotation, so neither checkers nor the start know its type",
+                f"write `{model.name}: Model[...] = ...`",
+            )
 
 
 def fits(declared: object, asked: object) -> bool:

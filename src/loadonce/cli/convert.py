@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .output import console
-from .parameters import Json
+from .parameters import Json, size_of
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from loadonce.convert import Conversion, Options
     from loadonce.convert.conversion import OnStage
 
@@ -112,7 +114,7 @@ def convert(
         rows=rows,
         tolerance=tolerance,
         timeout=timeout,
-        memory_bytes=_bytes(memory_limit),
+        memory_bytes=size_of(memory_limit, "--memory-limit"),
         unlocked=unlocked,
         allow=tuple(allow or ()),
         allow_version_mismatch=Settings().allow_version_mismatch,
@@ -132,16 +134,6 @@ def convert(
 
 def _split(given: str | None) -> tuple[str, ...] | None:
     return None if given is None else tuple(name.strip() for name in given.split(","))
-
-
-def _bytes(given: str) -> int:
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(given))
-    except ValidationError as exc:
-        problem = f"'{given}' is no size, such as 8GiB"
-        raise typer.BadParameter(problem, param_hint="--memory-limit") from exc
 
 
 def _files(path: Path) -> tuple[Path, Sequence[str]]:
@@ -173,24 +165,16 @@ def _bars() -> Iterator[OnStage]:
     if not sys.stderr.isatty():
         yield _tell
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from loadonce.observe.progress import bars_on
 
-    progress = Progress(
-        SpinnerColumn(finished_text=" "),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[stage]}"),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-    )
-    tasks: dict[str, int] = {}
+    progress = bars_on(sys.stderr, done=" ")
+    tasks: dict[str, TaskID] = {}
 
     def show(file: str, stage: str) -> None:
         if file not in tasks:
-            tasks[file] = progress.add_task(file, total=len(_STAGES), stage="")
+            tasks[file] = progress.add_task(file, total=len(_STAGES), what="")
         done = _STAGES.get(stage, len(_STAGES))
-        progress.update(tasks[file], completed=done, stage=stage)  # type: ignore[arg-type]
+        progress.update(tasks[file], completed=done, what=stage)
 
     with progress:
         yield show

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+from loadonce.observe.events import LogLevel
 
 Target = Annotated[
     str, typer.Argument(metavar="TARGET", help="The app as module:attribute, e.g. main:app.")
@@ -38,3 +38,18 @@ Level = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def size_of(given: str, option: str) -> int:
+    """The bytes that an option names, such as "1GiB".
+
+    Raises:
+        typer.BadParameter: it names none.
+    """
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(given))
+    except ValidationError:
+        problem = f"'{given}' is no size such as 512MiB or 1GiB"
+        raise typer.BadParameter(problem, param_hint=option) from None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .parameters import AppDir, Factory, Host, Level, Port, Target
+from .parameters import AppDir, Factory, Host, Level, Port, Target, size_of
 
 _ADDRESS = "Where to listen"
 _TLS = "TLS"
@@ -225,7 +225,7 @@ def serve(
         reload_models=reload_models,
         reload_policy=reload_policy,
         keep_generations=keep_generations,
-        max_worker_bytes=_bytes(max_worker_memory),
+        max_worker_bytes=size_of(max_worker_memory, "--max-worker-memory"),
         max_worker_requests=max_worker_requests,
     )
     end_process(serve_app(options, began=context.obj))
@@ -241,17 +241,6 @@ def _count(workers: str) -> int:
             f"'{workers}' is neither a number above 0 nor auto", param_hint="--workers"
         )
     return int(workers)
-
-
-def _bytes(size: str) -> int:
-    from pydantic import ByteSize, TypeAdapter, ValidationError
-
-    try:
-        return int(TypeAdapter(ByteSize).validate_python(size))
-    except ValidationError:
-        raise typer.BadParameter(
-            f"'{size}' is no size such as 512MiB or 1GiB", param_hint="--max-worker-memory"
-        ) from None
 
 
 def _octal(text: str) -> int:

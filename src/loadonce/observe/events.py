@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
+
+LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
 logger = logging.getLogger("loadonce")
 

@@ -31,17 +31,7 @@ def loading_bars(events: Events, stream: TextIO | None = None) -> Iterator[None]
     if stream is None or not stream.isatty():  # a service may run without a stderr
         yield
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    progress = Progress(
-        SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[what]}"),
-        TimeElapsedColumn(),
-        console=Console(file=stream),
-    )
+    progress = bars_on(stream, done="[green]✓")
     bars = _Bars(progress)
     unsubscribe = events.subscribe(bars.show)
     try:
@@ -49,6 +39,21 @@ def loading_bars(events: Events, stream: TextIO | None = None) -> Iterator[None]
             yield
     finally:
         unsubscribe()
+
+
+def bars_on(stream: TextIO, *, done: str) -> Progress:
+    """Bars for a terminal, none yet; each has a field `what`, and `done` stands before what is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(finished_text=done),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[what]}"),
+        TimeElapsedColumn(),
+        console=Console(file=stream),
+    )
 
 
 class _Bars:

@@ -3,10 +3,12 @@ and the one that restarts it while its code changes."""
 
 from __future__ import annotations
 
+from loadonce.observe.events import LogLevel
+
 from .development import develop
 from .ending import end_process
 from .importing import import_app
-from .options import LogLevel, ServeOptions, default_drain_delay
+from .options import ServeOptions, default_drain_delay
 from .serving import serve
 
 __all__ = [

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from loadonce.errors import LoadOnceError
-
-from .options import LogLevel
+from loadonce.observe.events import LogLevel
 
 _HIDDEN = "(text hidden, it may quote a request; --log-level debug shows it)"
 _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31;1", "DEBUG": "36"}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from loadonce.errors import ConfigurationError
+from loadonce.observe.events import LogLevel
 from loadonce.owner.parents import is_linux
 
 ReloadPolicy = Literal["availability", "memory"]
-LogLevel = Literal["critical", "error", "warning", "info", "debug"]
 
 _KUBERNETES_DELAY = 5.0  # until a pod's removal has reached every proxy
 _DEFAULT_DELAY = 1.0

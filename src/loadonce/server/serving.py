@@ -15,6 +15,7 @@ from contextlib import ExitStack
 
 from loadonce.observe.collection import paused
 
+from .certificates import check_certificates
 from .cover import Cover
 from .ending import EXIT_CANNOT_FORK, guarded, tell_failure
 from .importing import import_app
@@ -25,7 +26,7 @@ from .options import ServeOptions
 from .process import AppProcess, config_of, loaded_models
 from .signals import STOP_SIGNALS
 from .systemd import Notifier
-from .telling import check_certificates, tell_ready
+from .telling import tell_ready
 
 # Beside a model written in Python, /livez took half as long as with Python's 5 ms (median 8 -> 4,
 # lag of the event loop 6 -> 2 ms), at the same throughput; beside scikit-learn it changes nothing.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from loadonce.errors import ConfigurationError
 from loadonce.observe.events import log_fields
 
 from .cover import Cover
-from .options import ServeOptions
 from .page import Page
 from .systemd import Notifier
 
@@ -108,19 +105,3 @@ class Teller:
 def has_terminal() -> bool:
     """Whether somebody sits before this process."""
     return sys.stdin is not None and sys.stdin.isatty()
-
-
-def check_certificates(options: ServeOptions) -> None:
-    if options.ssl_certfile is None:
-        return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(
-            options.ssl_certfile, options.ssl_keyfile, options.ssl_keyfile_password or ""
-        )
-        if options.ssl_ca_certs is not None:
-            context.load_verify_locations(options.ssl_ca_certs)
-    except OSError as error:  # ssl.SSLError is one
-        names = [options.ssl_certfile, options.ssl_keyfile, options.ssl_ca_certs]
-        files = ", ".join(str(name) for name in names if name)
-        raise ConfigurationError(f"TLS with {files}: {error.strerror or error}") from error
