@@ -151,7 +151,8 @@ def test_a_further_worker_of_a_whole_app_costs_little(serve: Launch) -> None:
         assert process.stop() == 0
         return total
 
-    assert (held(6) - held(2)) / 4 < 15 * MB
+    # 14; where others run while the models load, objects lie less close together
+    assert (held(6) - held(2)) / 4 < 17 * MB
 
 
 @pytest.mark.nightly
