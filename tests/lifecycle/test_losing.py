@@ -11,10 +11,13 @@ import pytest
 
 from loadonce import Model, Registry, Source, State, artifact, resource
 from loadonce.lifecycle.quarantine import quarantine
+from loadonce.testing import FakeClock
 
 pytestmark = pytest.mark.anyio
 
 Locked = Callable[..., Path]
+JUMPING = ("asyncio", {"loop_factory": FakeClock().new_event_loop})  # back-off takes no time
+
 closed: list[str] = []
 breaking: list[asyncio.Event] = []
 
@@ -84,7 +87,7 @@ async def breaks(number: int, model: Model[str]) -> None:
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():  # noqa: ASYNC110  # nothing announces what is waited for
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
@@ -170,3 +173,79 @@ async def test_a_replaced_version_that_ends_by_itself_is_not_the_one_that_serves
         assert models.readiness().is_ready
         assert not models.readiness().is_degraded
     assert closed == ["made from pool 1", "made from pool 2"]
+
+
+@pytest.mark.parametrize("anyio_backend", [JUMPING])
+async def test_what_was_made_from_a_lost_resource_is_made_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    models = Chain()
+    told: list[str] = []
+    models.events.subscribe(lambda event: told.append(f"{event.model} {event.what}"))
+    async with models.running():
+        told.clear()
+        async with models.made.lease() as held:
+            await breaks(0, models.pool)
+            assert models.readiness().states == {"pool": "failed", "made": "failed"}
+            assert "found: ConnectionError: lost" in models.pool.status().error
+            assert "'pool', which it needs, has ended" in models.made.status().error
+            assert not models.readiness().is_ready
+            await until(lambda: models.readiness().is_ready)
+            assert held.value == "made from pool 1"
+            assert closed == []
+        await until(lambda: "made unloaded" in told)
+        assert closed == ["made from pool 1"]
+        async with models.made.lease() as handle:
+            assert handle.value == "made from pool 2"
+        assert [model.status().error for model in models] == ["", ""]
+    assert closed == ["made from pool 1", "made from pool 2"]
+    causes = [record.exc_info for record in caplog.records if record.exc_info]
+    assert [type(cause[1]) for cause in causes] == [ExceptionGroup]
+
+
+@pytest.mark.parametrize("anyio_backend", [JUMPING])
+@pytest.mark.parametrize("is_lost", [True, False])
+async def test_what_is_lost_while_something_is_made_from_it_is_not_served(is_lost: bool) -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def make_slowly(pool: str) -> AsyncIterator[str]:
+        begun.set()
+        await release.wait()
+        yield f"made from {pool}"
+        closed.append(f"made from {pool}")
+
+    class Late(Registry):
+        pool: Model[str] = resource(fragile)
+        made: Model[str] = resource(make_slowly, pool, when="background")
+
+    models = Late()
+    async with models.running():
+        await asyncio.wait_for(begun.wait(), 10)
+        if is_lost:
+            await breaks(0, models.pool)
+        release.set()
+        await until(lambda: models.readiness().is_ready)
+        async with models.made.lease() as handle:
+            assert handle.value == f"made from pool {2 if is_lost else 1}"
+        assert closed == (["made from pool 1"] if is_lost else [])
+
+
+async def test_a_resource_that_cancels_itself_tells_no_cause() -> None:
+    cancel: list[Callable[[], object]] = []
+
+    async def clumsy() -> AsyncIterator[str]:
+        task = asyncio.current_task()
+        assert task is not None
+        cancel.append(task.cancel)
+        yield "value"
+
+    class One(Registry):
+        thing: Model[str] = resource(clumsy)
+
+    models = One()
+    async with models.running():
+        cancel[0]()
+        await until(lambda: models.thing.state is State.FAILED)
+        assert models.thing.status().error.splitlines() == [
+            "model 'thing': the resource ended by itself while it was in use"
+        ]

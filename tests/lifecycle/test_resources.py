@@ -172,7 +172,8 @@ async def test_coroutine_functions_run_on_the_loop_with_the_same_deadline() -> N
 async def test_a_resource_that_ends_by_itself_serves_no_longer_and_is_opened_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: 0.05)
+    pauses = [0.05, 60.0]
+    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: pauses[0])
     breaking = asyncio.Event()
 
     @asynccontextmanager
@@ -203,10 +204,14 @@ async def test_a_resource_that_ends_by_itself_serves_no_longer_and_is_opened_ane
             breaking.clear()
             await reaches(models.thing, State.READY)
         assert log == ["opened", "opened"]
+        del pauses[0]
         breaking.set()
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            await reaches(models.thing, State.FAILED)
+        planned = models.thing.slot.retry_timer
+        assert planned is not None
+    assert planned.cancelled()
     assert models.thing.slot.retry_timer is None
-    await asyncio.sleep(0.1)
     assert log == ["opened", "opened"]
 
 

@@ -165,11 +165,14 @@ class Builder:
                 await asyncio.shield(_let_go_of_rejected(slot, version.take()))
                 raise
 
-    async def open(self, slot: Slot[Any], version: Version[Any], needs: tuple[Any, ...]) -> None:
+    async def open(
+        self, slot: Slot[Any], version: Version[Any], needs: Sequence[Version[Any]]
+    ) -> None:
         """Enter a resource's context manager and make its value a READY version.
 
         Raises:
-            LoadError: the factory, the context manager or a check failed.
+            LoadError: the factory, the context manager or a check failed, or what it is made from
+                serves no longer.
         """
         origin = slot.declaration.origin
         assert isinstance(origin, ResourceOrigin)
@@ -178,12 +181,15 @@ class Builder:
         self._announce(slot, "loading")
         with _translated(slot):
             before = resident_bytes()
-            hosted = HostedResource(slot.name, lambda: origin.factory(*needs))
+            values = [need.value for need in needs]
+            hosted = HostedResource(slot.name, lambda: origin.factory(*values))
             async with _limit(slot):
                 value = await hosted.open()
             version.bytes_in_memory = max(0, resident_bytes() - before)
             try:
                 await self._check(slot, version, value)
+                if any(need.state is not State.READY for need in needs):
+                    raise LoaderFailedError(slot.name, "what it was made from serves no longer")
             except BaseException:
                 await asyncio.shield(hosted.close())
                 raise

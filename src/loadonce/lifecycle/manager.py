@@ -21,6 +21,7 @@ from loadonce.settings import Settings
 
 from .building import Builder, Lanes
 from .freezing import Freezer
+from .losing import loss
 from .opened import Opened
 from .owning import connect
 from .policy import back_off
@@ -194,16 +195,16 @@ class Manager:
             await connect(slot, version)
             return
         if slot.is_resource:
-            values = [await self._need(need, newer or {}) for need in slot.needs]
-            await self._builder.open(slot, version, tuple(values))
+            needs = [await self._need(need, newer or {}) for need in slot.needs]
+            await self._builder.open(slot, version, needs)
             return
         if source is None:
             source = await self._verifier.verify(slot)
         await self._builder.load(slot, version, source)
 
-    async def _need(self, slot: Slot[Any], newer: dict[Slot[Any], Version[Any]]) -> Any:
+    async def _need(self, slot: Slot[Any], newer: dict[Slot[Any], Version[Any]]) -> Version[Any]:
         if slot in newer:
-            return newer[slot].value
+            return newer[slot]
         if slot.serving is None:
             slot.has_been_asked_for = True
             await asyncio.shield(self._attempt(slot))
@@ -212,16 +213,16 @@ class Manager:
             raise QuarantinedError(slot.name, slot.error.sha256)
         if serving is None:
             raise LoaderFailedError("", f"needs model '{slot.name}', which failed to load")
-        return serving.value
+        return serving
 
     def _publish(self, slot: Slot[Any], version: Version[Any]) -> None:
-        slot.current = version
+        slot.current = slot.latest = version
         slot.failures = 0
         slot.is_lost = False
         slot.retry_at = None
         self._opened.add(slot, version)
         if version.ended is not None:
-            version.ended.add_done_callback(lambda _ended: self._lose(slot, version))
+            version.ended.add_done_callback(lambda ended: self._lose(slot, version, ended))
         self._events.publish(
             ModelEvent(
                 slot.name,
@@ -247,15 +248,21 @@ class Manager:
         if slot.declaration.when != "startup" or slot.is_lost:
             self._plan_retry(slot)
 
-    def _lose(self, slot: Slot[Any], version: Version[Any]) -> None:
-        """A resource, or a model's process, ended although nobody closed it: another is opened."""
+    def _lose(self, slot: Slot[Any], version: Version[Any], ended: asyncio.Task[None]) -> None:
+        """A resource, or a model's process, ended although nobody closed it: another is opened,
+        and whatever was made from it is made anew."""
         if slot.current is not version or self.is_stopping:
             return  # it is being closed, or will be
         slot.is_lost = True
-        what = "model's process" if slot.is_owned else "resource"
-        error = LoaderFailedError(slot.name, f"the {what} ended by itself while it was in use")
-        self._withdraw(slot, version, error)
+        orphans = [(each, each.current) for each in dependents(slot, self._slots) if each.current]
+        self._withdraw(slot, version, loss(slot, ended))
         version.take()
+        for orphan, _version in orphans:
+            orphan.current = None
+            orphan.is_lost = True
+            error = LoaderFailedError(orphan.name, f"'{slot.name}', which it needs, has ended")
+            self._fail(orphan, orphan.next_version(), error)
+        self._opened.retire(orphans)
         if slot.is_owned:  # whoever starts it knows when
             self._retry(slot)
 
