@@ -448,6 +448,24 @@ async def test_a_lease_ends_once(locked: Locked) -> None:
         assert models.a.status().leases == 1
 
 
+async def test_a_lease_that_cannot_be_renewed_is_kept(locked: Locked) -> None:
+    class One(Registry):
+        a: Model[str] = artifact("a.bin", loader=text)
+
+    models = One(root=locked(a="A"))
+    async with models.running(), models.a.lease() as handle:
+        version = models.a.slot.current
+        assert version is not None
+        models.a.slot.current = None
+        with pytest.raises(NotReadyError):
+            handle.renew()
+        assert version.leases == 1
+        models.a.slot.current = version
+        handle.renew()
+        assert version.leases == 1
+    assert version.leases == 0
+
+
 async def test_a_function_that_gives_an_awaitable_is_awaited(locked: Locked) -> None:
     async def twice(value: str) -> str:
         return value * 2

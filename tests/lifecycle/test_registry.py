@@ -489,7 +489,7 @@ async def test_a_stop_gives_up_a_load_in_the_background_for_good(locked: Locked)
         models.late.slot.acquire()
 
 
-async def test_a_background_model_that_failed_is_tried_again(
+def test_a_background_model_that_failed_is_tried_again(
     locked: Locked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts: list[int] = []
@@ -500,19 +500,22 @@ async def test_a_background_model_that_failed_is_tried_again(
             raise ValueError("not yet")
         return "at last"
 
-    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: 0.01 * failures)
+    monkeypatch.setattr("loadonce.lifecycle.manager.back_off", lambda failures: 0.1 * failures)
 
     class Late(Registry):
         late: Model[str] = artifact("a.bin", loader=flaky, when="background")
 
-    models = Late(root=locked(a="A"))
-    async with models.running():
-        await _until(lambda: models.late.state is State.FAILED)
-        with pytest.raises(LoadOnceError) as caught:
-            models.late.slot.acquire()
-        assert caught.value.retry_after == 1  # type: ignore[attr-defined]
-        await _until(lambda: models.late.state is State.READY)
-    assert len(attempts) == 3
+    async def main() -> None:
+        models = Late(root=locked(a="A"))
+        async with models.running():
+            await _until(lambda: models.late.state is State.FAILED)
+            with pytest.raises(LoadOnceError) as caught:
+                models.late.slot.acquire()
+            assert caught.value.retry_after == 1  # type: ignore[attr-defined]
+            await _until(lambda: models.late.state is State.READY)
+        assert len(attempts) == 3
+
+    FakeClock().run(main())  # however slow the machine: between two looks 0.01 s pass
 
 
 async def test_first_use_loads_once_however_many_ask_together(locked: Locked) -> None:
@@ -701,6 +704,21 @@ async def test_what_a_replaced_version_held_in_cycles_goes_with_it(
             await asyncio.sleep(0.05)
             gc.collect()
         await _until(lambda: old() is None)
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+async def test_what_loads_after_the_start_is_frozen_too(
+    locked: Locked, freeze: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOADONCE_FREEZE", str(freeze))
+
+    class One(Registry):
+        a: Model[Cycle] = artifact("a.bin", loader=Cycle, when="first_use")
+
+    models = One(root=locked(a="A"))
+    async with models.running(), models.a.lease() as handle:
+        walked = {id(each) for each in gc.get_objects()}
+        assert (id(handle.value) not in walked) is freeze
 
 
 async def test_a_close_that_hangs_is_given_up(
