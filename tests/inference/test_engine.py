@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 import time
@@ -1106,4 +1107,86 @@ async def test_the_loop_sees_to_others_while_the_callers_of_a_batch_go_on(
         assert await first == "done"
     assert max(Counter(resumed).values()) == most
     assert calls == [64]
+    await engine.close()
+
+
+# -- what a function may do and be called ------------------------------------------------------
+
+
+async def test_a_function_may_name_its_arguments_as_it_likes() -> None:
+    def named(value: int, self: int, function: int) -> list[int]:
+        return [value, self, function]
+
+    engine = make()
+    assert await engine.run(named, 1, self=2, function=3) == [1, 2, 3]
+    await engine.close()
+
+
+def cancelled(*_values: object) -> list[int]:
+    raise asyncio.CancelledError
+
+
+async def cancelled_later(*_values: object) -> list[int]:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("placement", ["thread", "inline"])
+@pytest.mark.parametrize("function", [cancelled, cancelled_later])
+async def test_a_function_cannot_cancel_its_caller(function: Any, placement: Any) -> None:
+    engine = make(placement=placement)
+    engine.profile(function)
+
+    async def caller() -> str:
+        for ask in (engine.run(function, 1), engine.batch(1, 1, function, 1)):
+            with pytest.raises(RuntimeError, match="CancelledError"):
+                await ask
+        if function is cancelled and placement == "inline":
+            with pytest.raises(RuntimeError, match="CancelledError"):
+                engine.run_now(function, 1, (), {})
+        return "goes on"
+
+    assert await asyncio.create_task(caller()) == "goes on"
+    assert engine.statistics.cancelled == 0
+    assert engine.statistics.errors == engine.statistics.calls
+    await engine.close()
+
+
+# -- callers that are closed instead of cancelled ----------------------------------------------
+
+
+async def test_a_caller_that_is_closed_ends_its_async_batch() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow(_value: int, items: list[int]) -> list[int]:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return items
+
+    engine = make()
+    caller = engine.batch(1, 2, slow, 1)
+    caller.send(None)
+    await begun.wait()
+    caller.close()
+    async with asyncio.timeout(10):
+        await ended.wait()
+    await engine.close(5)
+    assert engine.statistics.in_flight == 0
+
+
+async def test_the_error_of_a_caller_that_was_closed_is_not_reported_as_lost() -> None:
+    lost: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: lost.append(context))
+    engine = make(placement="inline")
+    caller = engine.run(lambda: 1 / 0)
+    caller.send(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert engine.statistics.errors == 1
+    caller.close()
+    del caller
+    gc.collect()
+    assert lost == []
     await engine.close()

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 import pytest
 
 from loadonce.inference.placement import (
@@ -276,21 +283,84 @@ def test_a_callable_that_cannot_be_hashed_has_a_profile_each_time() -> None:
     assert not profiles.known
 
 
-def test_functions_made_for_each_request_do_not_pile_up_or_displace_the_quick_ones() -> None:
+def made() -> Callable[[], object]:
+    def inner() -> None: ...
+
+    return inner
+
+
+def test_what_is_quick_outlasts_many_others() -> None:
     profiles = Profiles("auto")
     quick = profiles.of(one_call)
     quick.single.is_inline = True
-
-    def made() -> object:
-        def inner() -> None: ...
-
-        return inner
-
-    for _ in range(1000):
-        profiles.of(made())  # type: ignore[arg-type]
+    others = [made() for _ in range(1000)]
+    for other in others:
+        profiles.of(other)
     assert len(profiles.known) == 128
     assert profiles.of(one_call) is quick
     for profile in profiles.known.values():
         profile.single.is_inline = True
     profiles.of(coroutine)
     assert one_call not in profiles.known  # all were quick: the oldest one goes
+
+
+class Service:
+    def predict(self, value: int) -> int:
+        return value
+
+    def __call__(self, value: int) -> int:
+        return value
+
+
+@pytest.mark.parametrize(
+    "make", [made, lambda: partial(one_call), Service, lambda: Service().predict]
+)
+def test_functions_made_for_each_request_are_known_as_long_as_they_live(make: Any) -> None:
+    profiles = Profiles("auto")
+    lasting, passing = make(), [make() for _ in range(5)]
+    profile = profiles.of(lasting)
+    references = [weakref.ref(getattr(one, "__self__", one)) for one in passing]
+    assert len({id(profiles.of(one)) for one in (*passing, lasting)}) == 6
+    passing.clear()
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 5
+    assert list(profiles.known.values()) == [profile]
+    assert profiles.known.get(lasting) is profile
+    assert profiles.known.get(make()) is None
+
+
+def test_functions_that_equal_each_other_share_a_profile() -> None:
+    @dataclass(frozen=True)
+    class Scale:
+        by: int
+
+        def __call__(self, value: int) -> int:
+            return value * self.by
+
+    profiles = Profiles("auto")
+    service = Service()
+    assert profiles.of(Scale(2)) is profiles.of(Scale(2))
+    assert profiles.of(service.predict) is profiles.of(service.predict)
+    assert len(profiles.known) == 2
+
+
+def test_what_cannot_be_referenced_weakly_is_known_all_the_same() -> None:
+    class Bare:
+        __slots__ = ()
+
+        def __call__(self) -> None: ...
+
+        def method(self) -> None: ...
+
+    profiles, bare = Profiles("auto"), Bare()
+    assert profiles.of(bare) is profiles.of(bare)
+    assert profiles.of(bare.method) is profiles.of(bare.method)
+
+
+def test_functions_of_modules_are_their_own_keys() -> None:
+    """So that finding them costs nothing more."""
+    profiles = Profiles("auto")
+    functions: list[Callable[..., object]] = [one_call, Service.predict, Service, len]
+    for function in functions:
+        profiles.of(function)
+    assert list(map(id, profiles.known)) == list(map(id, functions))

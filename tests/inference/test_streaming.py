@@ -238,3 +238,13 @@ async def test_a_generator_that_will_not_close_is_logged(
         await parts.aclose()
         await in_peace(engine)
     assert "model 'm': closing a generator raised" in caplog.text
+
+
+async def test_a_generator_may_name_its_arguments_as_it_likes() -> None:
+    def named(engine: int, function: int) -> Iterator[int]:
+        yield engine
+        yield function
+
+    engine = make()
+    assert [part async for part in stream(engine, named, engine=1, function=2)] == [1, 2]
+    await in_peace(engine)

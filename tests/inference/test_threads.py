@@ -29,7 +29,10 @@ async def test_exceptions_reach_the_caller(kind: type[Exception]) -> None:
         await run_in_thread(fail, "x")
 
 
-@pytest.mark.parametrize("kind", [StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize(
+    "kind",
+    [StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError],
+)
 async def test_what_would_end_a_thread_or_a_loop_becomes_an_ordinary_error(
     kind: type[BaseException],
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -143,7 +143,8 @@ async def test_a_resource_that_is_too_slow_is_given_up_and_left(kind: str) -> No
     assert log == ["left"]
 
 
-async def test_coroutine_functions_run_on_the_loop_with_the_same_deadline() -> None:
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_coroutine_functions_run_on_the_loop_with_the_same_deadline(is_told: bool) -> None:
     class One(Registry):
         thing: Model[str] = resource(generator, timeout=0.05)
         patient: Model[str] = resource(generator, timeout=None)
@@ -158,15 +159,20 @@ async def test_coroutine_functions_run_on_the_loop_with_the_same_deadline() -> N
     async def own_timeout(value: str) -> None:
         raise TimeoutError("mine")
 
+    def function(of: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        return of if is_told else lambda *args: of(*args)  # which does not look like one
+
     models = One()
     async with models.running(), models.thing.lease() as handle, models.patient.lease() as other:
-        assert await handle.run(shout, "!") == "VALUE!"
+        assert await handle.run(function(shout), "!") == "VALUE!"
         with pytest.raises(DeadlineExceededError):
-            await handle.run(sleep)
+            await handle.run(function(sleep))
         with pytest.raises(TimeoutError, match="mine"):
-            await other.run(own_timeout)
+            await other.run(function(own_timeout))
         with pytest.raises(TimeoutError, match="mine"):
-            await handle.run(own_timeout)
+            await handle.run(function(own_timeout))
+        assert models.thing.status().statistics.calls == 3
+        assert models.thing.status().statistics.expired == int(is_told)
 
 
 async def test_a_resource_that_ends_by_itself_serves_no_longer_and_is_opened_anew(

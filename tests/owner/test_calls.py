@@ -402,6 +402,8 @@ async def test_an_engine_sends_away_what_is_elsewhere_and_runs_what_is_here() ->
         values: list[tuple[Any, str]] = [(Elsewhere(client), "value"), ("here", "here")]
         for value, expected in values:
             assert await engine.run(echo, value) == [expected, {}]
+            named = {"self": 1, "function": 2}
+            assert await engine.run(echo, value, **named) == [expected, named]
             assert await engine.batch(1, value, sizes, 1) == 1
             assert await engine.batch_many(1, value, sizes, [1, 2]) == [2, 2]
             engine.run_now(echo, value, (), {})

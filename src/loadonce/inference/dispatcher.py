@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -69,10 +69,17 @@ class Dispatcher:
         self._is_ended = False
         self._at_rest: asyncio.Event | None = None
         self._starved: tuple[Hashable, float] | None = None  # the batch's key, since when
-        self._tasks: set[asyncio.Task[Ran]] = set()
+        self._tasks: set[asyncio.Task[Ran]] = set()  # of batches
+        self._coroutines: set[asyncio.Task[Ran]] = set()  # of plain calls, which take no place
 
     def __repr__(self) -> str:
-        return f"{self._statistics.waiting} waiting, {self._threads - self.free} running"
+        running = self._threads - self.free + len(self._coroutines)
+        return f"{self._statistics.waiting} waiting, {running} running"
+
+    @property
+    def coroutines(self) -> int:
+        """How many calls of coroutine functions run."""
+        return len(self._coroutines)
 
     def add(self, job: Job) -> None:
         """Put a job into the queue; it is looked at once this turn of the loop is over, so that
@@ -80,6 +87,12 @@ class Dispatcher:
         self._queue.add(job)
         self._statistics.waiting += job.count
         self._schedule_pump()
+
+    def await_now(self, job: Job) -> None:
+        """Run a call of a coroutine function on the event loop. It takes no place: it waits for
+        others, who answer many at a time."""
+        self._began(job)
+        self._start_task(job, job.profile.single, self._coroutines, ())
 
     def gather(self, call: Call, key: Hashable, make: Callable[[], Job]) -> None:
         """Put the call's items into the batch of this key that waits, and into new ones."""
@@ -105,14 +118,13 @@ class Dispatcher:
             elif job.task is not None and not job.is_wanted(range(job.count)):
                 job.task.cancel()
 
-    def release(self, thread: WorkerThread | None) -> None:
-        """A place is free again, and the thread that had it, if one had."""
+    def release(self, thread: WorkerThread) -> None:
+        """A place is free again, and the thread that had it."""
         self._freed()
-        if thread is not None:
-            if self._is_ended:
-                thread.close()
-            else:
-                self._idle.append(thread)
+        if self._is_ended:
+            thread.close()
+        else:
+            self._idle.append(thread)
         self._schedule_pump()
 
     @property
@@ -123,7 +135,7 @@ class Dispatcher:
     async def close(self, grace: float) -> None:
         """Let what waits and runs finish for `grace` seconds, then refuse and end the rest."""
         self._is_draining = True
-        if self._queue or self.free < self._threads:
+        if not self._rests:
             self._at_rest = asyncio.Event()
             self._schedule_pump()
             try:
@@ -135,8 +147,12 @@ class Dispatcher:
         for thread in self._idle:
             thread.close()
         self._idle.clear()
-        for task in self._tasks:
+        for task in self._tasks | self._coroutines:
             task.cancel()
+
+    @property
+    def _rests(self) -> bool:
+        return not (self._queue or self._coroutines) and self.free == self._threads
 
     def _refuse_waiting(self) -> None:
         error = NotReadyError(self._name, "the model was unloaded before this call's turn came")
@@ -174,7 +190,7 @@ class Dispatcher:
                 self._due_timer = loop.call_later(seconds, self._schedule_pump)
                 return
             self._start(self._taken(job))
-        if self._at_rest is not None and not self._queue and self.free == self._threads:
+        if self._at_rest is not None and self._rests:
             self._at_rest.set()
 
     def _seconds_until_due(self, job: Job) -> float:
@@ -219,18 +235,14 @@ class Dispatcher:
     def _start(self, job: Job) -> None:
         if not job.count:
             return
-        profile, gauge = job.profile, job.profile.gauge(job.size)
-        now = asyncio.get_running_loop().time()
-        waited = sum((now - call.enqueued) * len(part) for call, part in job.parts.items())
-        self._statistics.started(job.count, waited, is_batch=job.key is not None)
-        job.is_running = True
+        gauge = job.profile.gauge(job.size)
         self.free -= 1
-        self._mark.begin()
+        self._began(job)
         items = job.items()
         if job.function is lend:
             job.settle((self._idle.pop(),))
-        elif profile.is_async and job.key is not None:
-            self._start_task(job, gauge, items)
+        elif job.profile.is_async:
+            self._start_task(job, gauge, self._tasks, items)
         elif gauge.is_inline:
             self._ran_inline(job, gauge, run_job(self._name, job, items))
         else:
@@ -241,20 +253,30 @@ class Dispatcher:
                 )
             )
 
-    def _start_task(self, job: Job, gauge: Gauge, items: list[Any]) -> None:
-        task = asyncio.get_running_loop().create_task(run_job_here(self._name, job, items))
+    def _began(self, job: Job) -> None:
+        now = asyncio.get_running_loop().time()
+        waited = sum((now - call.enqueued) * len(part) for call, part in job.parts.items())
+        self._statistics.started(job.count, waited, is_batch=job.key is not None)
+        job.is_running = True
+        self._mark.begin()
+
+    def _start_task(
+        self, job: Job, gauge: Gauge, tasks: set[asyncio.Task[Ran]], items: Sequence[Any]
+    ) -> None:
+        task = asyncio.get_running_loop().create_task(run_job_here(self._name, job, list(items)))
         job.task = task
-        self._tasks.add(task)
+        tasks.add(task)
 
         def ended(task: asyncio.Task[Ran]) -> None:
-            self._tasks.discard(task)
+            tasks.discard(task)
             if task.cancelled():
                 ran = Ran(error=NotReadyError(self._name, "the model was unloaded meanwhile"))
             else:
                 ran = task.result()
                 gauge.ran_in_thread(ran.wall, ran.wall, 0.0)
             self._settle(job, ran)
-            self.release(None)
+            self._freed(int(tasks is self._tasks))
+            self._schedule_pump()
 
         task.add_done_callback(ended)
 
@@ -276,9 +298,9 @@ class Dispatcher:
             job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)
         self._freed()
 
-    def _freed(self) -> None:
-        self.free += 1
-        if self.free == self._threads:
+    def _freed(self, places: int = 1) -> None:
+        self.free += places
+        if self.free == self._threads and not self._coroutines:
             self._mark.rest()
 
     def _settle(self, job: Job, ran: Ran, at_once: int = 0) -> None:

@@ -58,7 +58,8 @@ class Engine:
         max_batch_size: the most that the items given to a batch function at once may cost.
         max_wait: seconds that a batch waits for company, although the model is idle.
         batch_cost: what an item costs; 1 each if None.
-        max_queue: the most items that may wait; one more raises `QueueFullError`.
+        max_queue: the most items that may wait, coroutines included, which wait for others; one
+            more raises `QueueFullError`.
         timeout: the deadline of a call in seconds, waiting included; None for none.
         native_threads: how many threads libraries may start inside one call.
         mark: where to say that a call runs; by default where nobody reads it.
@@ -188,16 +189,18 @@ class Engine:
 
     # -- calls that wait -----------------------------------------------------------------------
 
-    async def run(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-        """Run one call and return its result.
+    async def run(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+        """Run one call and return its result; a coroutine function's is what it awaited.
 
         Raises:
-            QueueFullError: too many calls are waiting.
+            QueueFullError: too many calls are waiting, or too many coroutines.
             DeadlineExceededError: no result within the timeout.
         """
-        self._check_admission(1)
-        job = Job(None, self.profile(function), partial(function, *args, **kwargs), None)
-        results: list[R] = await self._results(self._lonely_call(job))
+        profile, dispatcher = self.profile(function), self._dispatcher
+        self._check_admission(1, dispatcher.coroutines if profile.is_async else 0)
+        job = Job(None, profile, partial(function, *args, **kwargs), None)
+        place = dispatcher.await_now if profile.is_async else dispatcher.add
+        results: list[R] = await self._results(self._lonely_call(job, place))
         return results[0]
 
     async def batch(self, key: Hashable, value: T, function: BatchFunction[T, I, R], item: I) -> R:
@@ -250,7 +253,8 @@ class Engine:
     async def borrow(self, function: Callable[..., object]) -> WorkerThread:
         """A thread of the model's own, once it is this caller's turn, until `give_back`."""
         self._check_admission(1)
-        call = self._lonely_call(Job(None, self.profile(function), lend, None))
+        job = Job(None, self.profile(function), lend, None)
+        call = self._lonely_call(job, self._dispatcher.add)
         try:
             threads: list[WorkerThread] = await self._results(call)
         except asyncio.CancelledError:
@@ -293,11 +297,11 @@ class Engine:
 
     # -- admission -----------------------------------------------------------------------------
 
-    def _check_admission(self, count: int) -> None:
+    def _check_admission(self, count: int, coroutines: int = 0) -> None:
         if self._is_closed:
             raise NotReadyError(self.name, "the model is being unloaded", retry_after=1.0)
         waiting = self.statistics.waiting
-        if waiting + count > self._max_queue:
+        if waiting + coroutines + count > self._max_queue:
             self.statistics.rejected += count
             raise QueueFullError(
                 self.name,
@@ -338,10 +342,10 @@ class Engine:
         )
         return call
 
-    def _lonely_call(self, job: Job) -> Call:
+    def _lonely_call(self, job: Job, place: Callable[[Job], None]) -> Call:
         call = self._call((None,), _ONE, True)
         job.add(call, 0)
-        self._dispatcher.add(job)
+        place(job)
         return call
 
     async def _results(self, call: Call) -> list[Any]:

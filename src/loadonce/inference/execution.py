@@ -62,13 +62,18 @@ def _run(model: str, job: Job, items: list[Any]) -> Ran:
 
 
 async def run_job_here(model: str, job: Job, items: list[Any]) -> Ran:
-    """Run a job whose function returns an awaitable. Raises `CancelledError` only."""
+    """Run a job whose function returns an awaitable, in a task of its own. Raises `CancelledError`
+    only, and only if that task was cancelled."""
     ran, started = Ran(), time.perf_counter()
     try:
-        ran.outcomes = await _run_batch_here(model, job, items)
-    except asyncio.CancelledError:
-        raise
+        if job.key is None:
+            ran.outcomes = (await job.function(),)
+        else:
+            ran.outcomes = await _run_batch_here(model, job, items)
     except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
         ran.error = holdable(error)
     ran.wall = time.perf_counter() - started
     return ran

@@ -11,9 +11,10 @@ import inspect
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from .batching import bucket
+from .passing import as_key
 
 Placement = Literal["auto", "inline", "thread"]
 
@@ -261,14 +262,17 @@ class Profile:
 
 
 class Profiles:
-    """The profiles of a model's functions: the newest ones, for some are made for each request.
+    """The profiles of a model's functions: the newest ones.
+
+    Some functions are made for each request, and hold what that was sent: only those of modules
+    are kept alive.
 
     Attributes:
-        known: by function.
+        known: by function. Look up with the function itself; a key may be a stand-in for it.
     """
 
     def __init__(self, placement: Placement) -> None:
-        self.known: dict[Callable[..., object], Profile] = {}
+        self.known: dict[Any, Profile] = {}
         self._placement: Placement = placement
 
     def of(self, function: Callable[..., object]) -> Profile:
@@ -281,13 +285,13 @@ class Profiles:
             profile = self._made(function)
             if not profile.name.endswith("<lambda>"):
                 self._make_room()
-                self.known[function] = profile
+                self.known[as_key(function, self._gone)] = profile
         return profile
 
     def placements(self) -> dict[str, dict[int, str]]:
         """Where calls run: by the function's name and the largest size of batches."""
         found: dict[str, dict[int, str]] = {}
-        for profile in self.known.values():
+        for profile in list(self.known.values()):  # a function may go meanwhile
             found.setdefault(profile.name, {}).update(profile.places)
         return found
 
@@ -304,8 +308,12 @@ class Profiles:
 
     def _make_room(self) -> None:
         if len(self.known) >= _MOST_PROFILES:
-            expendable = (known for known, its in self.known.items() if not its.single.is_inline)
-            del self.known[next(expendable, next(iter(self.known)))]
+            found = list(self.known.items())
+            expendable = (key for key, its in found if not its.single.is_inline)
+            self._gone(next(expendable, found[0][0]))
+
+    def _gone(self, key: object) -> None:
+        self.known.pop(key, None)
 
 
 def _moved(mean: float, value: float) -> float:

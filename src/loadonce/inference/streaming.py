@@ -21,7 +21,7 @@ _END: Any = object()
 
 
 async def stream(
-    engine: Engine, function: Callable[..., Any], *args: Any, **kwargs: Any
+    engine: Engine, function: Callable[..., Any], /, *args: Any, **kwargs: Any
 ) -> AsyncGenerator[Any, None]:
     """The parts that `function(*args, **kwargs)` yields, each when it is there.
 

@@ -15,6 +15,10 @@ from typing import Any, TypeVar
 R = TypeVar("R")
 
 _Job = Callable[[], None]
+_UNHOLDABLE = (
+    *(StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit),
+    asyncio.CancelledError,
+)
 
 
 class WorkerThread:
@@ -104,9 +108,9 @@ async def run_in_thread(function: Callable[[], R], name: str) -> R:
 
 
 def holdable(error: BaseException) -> BaseException:
-    """An error that a future can hold and that does not end the loop or the process: foreign code
-    can stop neither."""
-    if isinstance(error, StopIteration | KeyboardInterrupt | SystemExit | GeneratorExit):
+    """An error that a future can hold and that does not end the loop, the process or its caller's
+    task: foreign code can stop none of them."""
+    if isinstance(error, _UNHOLDABLE):
         replacement = RuntimeError(f"the call raised {type(error).__name__}")
         replacement.__cause__ = error
         return replacement

@@ -94,7 +94,8 @@ def artifact(
         batch_cost: what an item costs (rows, pixels, tokens), a finite number of at least 0;
             `max_batch_size` then limits the sum of the costs. An item that costs more than that
             runs alone.
-        max_queue: the most calls that may wait; one more is refused (503).
+        max_queue: the most calls that may wait, coroutines that run included; one more is refused
+            (503).
         timeout: deadline of a call in seconds, waiting included (504); also the longest a request
             waits for a model that loads on first use.
         load_timeout: deadline of a load in seconds; its warm-up and checks have the same again.

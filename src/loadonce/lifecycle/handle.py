@@ -86,20 +86,23 @@ class Handle(Generic[T]):
         """Run `function(value, *args, **kwargs)` where it belongs and return its result.
 
         A plain function runs in a thread of the model's own, or on the event loop where that was
-        declared or was measured to be quicker; a coroutine function on the event loop.
+        declared or was measured to be quicker; a coroutine function on the event loop, in a task
+        that is cancelled when the caller leaves or the `timeout` is over.
 
         Raises:
             QueueFullError: too many calls are waiting for this model.
             DeadlineExceededError: no result within the declared `timeout`.
-            NotReadyError: the model is being unloaded.
+            NotReadyError: the model is being unloaded, or the lease is over.
+            NotRunningError: the registry is not running.
+            ConfigurationError: what cannot cross to the model's own process
+                (`placement="process"`).
+            Exception: what `function` raised; a `RuntimeError` in place of one that would end the
+                caller's task, the event loop or the process.
         """
         value = self._version.value
         engine = self._slot.engine or self._slot.running_engine()
         result: Any = engine.run_now(function, value, args, kwargs)
         if result is LATER:
-            if not isinstance(value, Elsewhere) and engine.profile(function).is_async:
-                call: Any = function(value, *args, **kwargs)
-                return await self._run_coroutine(call)
             result = await engine.run(function, value, *args, **kwargs)
         # A lambda around a coroutine function does not look like one before it is called.
         if hasattr(type(result), "__await__"):

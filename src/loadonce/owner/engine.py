@@ -32,7 +32,7 @@ class OwnedEngine(Engine):
             return LATER
         return super().batch_now(value, function, item)
 
-    async def run(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+    async def run(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
         """As `Engine.run`; the first argument is the object."""
         if args and isinstance(args[0], Elsewhere):
             result: R = await args[0].client.call(RUN, function, args[1:], kwargs)
