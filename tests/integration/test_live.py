@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -74,6 +75,33 @@ def test_a_server_is_seen_with_what_each_process_holds(
     until(lambda: len(found(process.popen.pid)["processes"]) == 4)
     until(lambda: restarts(process.popen.pid) == [1, 0])
     assert found(process.popen.pid)["models"][0]["statistics"]["calls"] == 1
+    assert process.stop() == 0
+
+
+def test_processes_of_single_models_are_seen_too(write: Callable[..., Path], serve: Launch) -> None:
+    owned = APP.replace("loader=text", 'loader=text, placement="process"')
+    owned = owned.replace("(lambda value: value)", "(len)").replace("-> str", "-> int")
+    metrics = "from loadonce.http import install\ninstall(app, models, metrics=True)\n"
+    write(owned + metrics, a=b"a" * 100_000_000)
+    process = serve("--workers", "2")
+    assert process.get("/a").json() == 100_000_000
+
+    def roles() -> dict[str, Any]:
+        return {each["role"]: each for each in found(process.popen.pid)["processes"]}
+
+    expected = ["supervisor", "zygote", "keeper", "owner of a", "worker 1", "worker 2"]
+    until(lambda: list(roles()) == expected)
+    memory = {role: each["memory"]["proportional"] for role, each in roles().items()}
+    assert memory.pop("owner of a") > 100_000_000
+    assert max(memory.values()) < 100_000_000
+    [model] = found(process.popen.pid)["models"]
+    assert model["bytes_in_memory"] > 90_000_000
+    page = process.get("/metrics").text
+    told = re.search(
+        r'^loadonce_owner_memory_bytes{kind="private",model="a"} (\S+)$', page, re.MULTILINE
+    )
+    assert told is not None
+    assert float(told[1]) > 100_000_000
     assert process.stop() == 0
 
 

@@ -34,6 +34,9 @@ from fastapi import Request
 from loadonce.http import install
 
 def noted(source: Source) -> list[bytes]:
+    for pid in (HERE / "notes.txt").read_text().split() if (HERE / "notes.txt").exists() else ():
+        if pid.isdigit() and Path("/proc", pid).exists():
+            note(f"beside {pid}")
     note(f"loaded by {os.getpid()}")
     return [bytes(source.data)]
 
@@ -232,9 +235,25 @@ def test_a_reload_brings_a_new_owner_and_ends_the_old_one(
     process.wait_for("the former generation has ended")
     _found, successor = pids(process, 2)
     assert loads(tmp_path) == [owner, successor]
+    assert f"beside {owner}" in (tmp_path / "notes.txt").read_text()  # no request waits for it
     until(lambda: not is_alive(owner))
     assert process.stop() == 0
     until(lambda: not is_alive(successor))
+
+
+def test_the_memory_policy_never_has_a_model_in_two_processes(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=b"hello")
+    process = serve("--workers", "2", "--reload-policy", "memory")
+    _found, owner = pids(process, 2)
+    process.send(signal.SIGHUP)
+    process.wait_for("the former generation has ended")
+    assert "reload policy 'memory': ending the generation that serves" in process.output
+    _found, successor = pids(process, 2)
+    assert loads(tmp_path) == [owner, successor]
+    assert f"beside {owner}" not in (tmp_path / "notes.txt").read_text()
+    assert process.stop() == 0
 
 
 def test_a_killed_keeper_is_replaced_with_all_of_its_generation(

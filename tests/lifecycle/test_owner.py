@@ -439,3 +439,34 @@ def test_a_preload_that_fails_there_stops_the_start(locked: Locked) -> None:
         asyncio.run(models.preload())
     models.a.slot.leave()
     keeper.close()
+
+
+def room_asked_for(models: Registry) -> list[int]:
+    """As a zygote: preload, and tell what its supervisor is asked for."""
+    asked: list[int] = []
+
+    async def make_room(needed: int) -> None:
+        asked.append(needed)
+
+    owned = [(model.slot, models.root) for model in models if model.slot.is_owned]
+    keeper = owner_module.keep_owners(owned)
+    try:
+        asyncio.run(models.preload(make_room))
+    finally:
+        for slot, _root in owned:
+            slot.leave()
+        keeper.close()
+    return asked
+
+
+def test_room_is_asked_for_what_processes_of_their_own_load_too(locked: Locked) -> None:
+    root = locked(a="x" * 10_000, b="y")
+    assert room_asked_for(Models(root)) == [20_000]
+    assert 20_000 < room_asked_for(Both(root))[0] < 30_000
+    assert room_asked_for(Optional(root)) == []  # it does without
+
+
+def test_what_is_not_locked_there_is_told_by_its_process(locked: Locked) -> None:
+    root = locked(b="y")
+    with pytest.raises(StartupError, match=r"model 'a' \(a\.bin\)"):
+        room_asked_for(Models(root))

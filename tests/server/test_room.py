@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from loadonce.server.channel import Channel
 from loadonce.server.logs import StartLines
 from loadonce.server.offspring import ZygoteProcess
 from loadonce.server.options import ServeOptions
-from loadonce.server.room import Room
+from loadonce.server.room import Room, _held
 from loadonce.server.supervisor import Supervisor
 from loadonce.server.systemd import Notifier
 
@@ -70,6 +71,32 @@ def test_where_nothing_serves_nothing_needs_to_end(pair: tuple[ZygoteProcess, Ch
     asked(room, zygote, 2000, serves=False)
     assert not room.is_wanted
     assert theirs.receive() == ({"what": "room"}, [])
+
+
+def test_models_in_processes_of_their_own_count() -> None:
+    """This process is a keeper, its child an owner."""
+    told, tells = os.pipe()
+    child = os.fork()
+    if child == 0:
+        kept = b"x" * 200 * 2**20
+        os.write(tells, b"x")
+        signal.pause()
+        os._exit(len(kept))
+    os.read(told, 1)
+    one, other = Channel.pair()
+    zygote = ZygoteProcess(0, one, 0.0, is_alive=False)
+    without = _held([zygote], [])
+    zygote.keeper = os.getpid()
+    assert without == 0
+    both = _held([zygote], [])
+    assert both > 200 * 2**20
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert 0 < _held([zygote], []) < both  # the control: it alone
+    for end in (told, tells):
+        os.close(end)
+    one.close()
+    other.close()
 
 
 @pytest.mark.parametrize(("available", "is_kept"), [(0, False), (2**60, True), (None, True)])

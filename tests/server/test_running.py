@@ -14,6 +14,7 @@ from loadonce import ConfigurationError, Model, Registry, __version__, artifact
 from loadonce.lifecycle.reporting import Report, statuses
 from loadonce.lifecycle.version import State
 from loadonce.observe.statistics import StatisticsSnapshot
+from loadonce.owner.keeper import KEEPER
 from loadonce.server.board import _LINE, _PAGE, NAME, Board
 from loadonce.server.cover import Cover
 from loadonce.server.running import find_server
@@ -30,11 +31,14 @@ def board_at(path: Path, rows: int) -> Board:
         return Board(rows, mmap.mmap(file.fileno(), size))
 
 
-def process(proc: Path, pid: int, parent: int = 1, board: Path | None = None) -> None:
+def process(
+    proc: Path, pid: int, parent: int = 1, board: Path | None = None, *, name: str = "python"
+) -> None:
     """An entry in /proc, of a program whose name looks like more than that."""
     (proc / str(pid) / "fd").mkdir(parents=True)
     fields = " ".join(["0"] * 17)
     (proc / str(pid) / "stat").write_text(f"{pid} (a) 1 (b) S {parent} {fields} 500 0 0")
+    (proc / str(pid) / "comm").write_text(name + "\n")
     (proc / str(pid) / "fd" / "1").symlink_to("/dev/null")
     (proc / str(pid) / "fd" / "2").mkdir()  # no link: it was closed
     if board is not None:
@@ -121,6 +125,28 @@ def test_workers_and_their_models_are_told(proc: Path, serve: Serve) -> None:
     assert (model.states, model.versions) == (("ready", "pending"), ("v", "w"))
     assert (model.statistics.calls, model.median_batch) == (17, 4)
     assert model.placements == {"inline": 1, "thread": 2}
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_models_in_processes_of_their_own_are_told_with_these(
+    proc: Path, serve: Serve, is_alone: bool
+) -> None:
+    board = serve(10)
+    worker = 10 if is_alone else 13
+    process(proc, 13, 10)
+    process(proc, 14, 10, name=KEEPER)
+    process(proc, 15, 14)
+    process(proc, 16, 14)  # it loads
+    [status] = statuses([Models()]).values()
+    board[0].pid = worker
+    report = Report(1, worker, 0.0, 0, 1, {"shown": replace(status, owner=15)})
+    board[0].page.write(report.as_json())
+    found = [(each.role, each.pid) for each in find_server(None, proc).processes]
+    kept = [("keeper", 14), ("owner of shown", 15), ("owner", 16)]
+    if is_alone:  # what the app has started itself is none of ours
+        assert found == [*kept, ("worker 1", 10)]
+    else:
+        assert found == [("supervisor", 10), ("zygote", 11), *kept, ("worker 1", 13)]
 
 
 def test_one_that_serves_alone_has_one_process(proc: Path, serve: Serve) -> None:

@@ -87,6 +87,8 @@ class Collector:
         workers = [report for report in self.overview.reports if report.worker]
         if workers:
             yield from _worker_metrics(workers, counted.requests)
+        if owners := self.overview.owners():
+            yield _owner_memory(owners)
 
 
 def _model_counters(models: Mapping[str, StatisticsSnapshot]) -> Iterator[Metric]:
@@ -217,6 +219,22 @@ def _worker_metrics(reports: Sequence[Report], requests: Mapping[int, int]) -> I
         restarts.add_metric([str(number)], report.restarts)
         started.add_metric([str(number)], report.started)
     yield from (asked, restarts, started, _memory(newest))
+
+
+def _owner_memory(owners: Iterable[tuple[str, int]]) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily(
+        "loadonce_owner_memory_bytes",
+        "What a model's own process holds: by part (proportional), with others (shared), alone "
+        "(private).",
+        labels=["model", "kind"],
+    )
+    found = [(model, memory_of(pid)) for model, pid in owners]
+    for kind in ("proportional", "shared", "private"):
+        for model, total in _summed((name, getattr(memory, kind)) for name, memory in found):
+            family.add_metric([model, kind], total)
+    return family
 
 
 def _memory(newest: Mapping[int, Report]) -> Metric:

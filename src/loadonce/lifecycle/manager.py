@@ -98,8 +98,7 @@ class Manager:
 
     async def _load_for_startup(self) -> None:
         wanted = [slot for slot in self._slots if slot.when == "startup" and not slot.is_overridden]
-        artifacts = [slot for slot in wanted if slot.is_read_here and slot.inherited is None]
-        sources = await self._verifier.verify_all(artifacts)
+        sources = await self._verifier.verify_all(wanted)
         failed = [slot for slot in wanted if slot.error is not None]
         try:
             self._stop_if_required(failed)

@@ -28,7 +28,8 @@ class ModelStatus:
     `bytes_in_memory` is what the resident memory grew by while it loaded: a good estimate where
     loads run one at a time, a rough one otherwise. `error` is the newest attempt's, also while an
     older version serves. `load_seconds` is the whole load once the bytes were read and hashed
-    (`read_seconds`), trying it out (`warmup_seconds`) included.
+    (`read_seconds`), trying it out (`warmup_seconds`) included. `owner` is the process that has the
+    object, where that is another one; else 0.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelStatus:
     warmup_seconds: float
     bytes_on_disk: int
     bytes_in_memory: int
+    owner: int
     libraries: dict[str, str]
     leases: int
     statistics: StatisticsSnapshot
@@ -208,6 +210,7 @@ class Model(Generic[T]):
             warmup_seconds=shown.warmup_seconds if shown else 0.0,
             bytes_on_disk=shown.bytes_on_disk if shown else 0,
             bytes_in_memory=shown.bytes_in_memory if shown else 0,
+            owner=shown.owner if shown else 0,
             libraries=dict(shown.libraries) if shown else {},
             leases=shown.leases if shown else 0,
             statistics=slot.statistics.snapshot(slot.engine.placements() if slot.engine else {}),

@@ -84,7 +84,7 @@ async def _own(own: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
     server = OwnerServer(
         own.name,
         door,
-        lambda: {name: getattr(own.current, name) for name in TOLD},
+        lambda: {name: getattr(own.current, name) for name in TOLD} | {"owner": os.getpid()},
         lambda: Handle(own, own.acquire()),
         lambda: own.statistics.snapshot({}).counters(),
         lambda: manager.reload(own),

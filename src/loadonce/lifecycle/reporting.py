@@ -82,6 +82,15 @@ class Overview:
     reports: Sequence[Report]
     former: Sequence[Former] = ()
 
+    def owners(self) -> set[tuple[str, int]]:
+        """The processes that have a model for all others: its name, and which process that is."""
+        return {
+            (name, status.owner)
+            for report in self.reports
+            for name, status in report.models.items()
+            if status.owner
+        }
+
     def counted(self) -> Former:
         """Everything counted since the server started; no figure ever falls."""
         return sum_of([*self.former, *(report.legacy() for report in self.reports)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +43,8 @@ class Verifier:
         is_development: lock what is not locked yet.
         on_failure: told of each slot that `verify_all` leaves out, and why.
         make_room: awaited by `verify_all` once the bytes are verified, before anything is loaded;
-            before they are read only if there is no room for them.
+            before they are read only if there is no room for them. What processes of their own
+            will load and have counts, too.
     """
 
     def __init__(
@@ -61,22 +63,27 @@ class Verifier:
         self._make_room = make_room
         self._lock_reading = asyncio.Lock()  # development may write it
 
-    async def verify_all(self, slots: Sequence[Slot[Any]]) -> dict[Slot[Any], Source]:
-        """The verified bytes of those that are well; the others are told to `on_failure`."""
+    async def verify_all(self, wanted: Sequence[Slot[Any]]) -> dict[Slot[Any], Source]:
+        """The verified bytes of those that are read here and well; those that are not well are told
+        to `on_failure`."""
+        slots = [slot for slot in wanted if slot.is_read_here and slot.inherited is None]
+        beside = await self._needs_beside([slot for slot in wanted if slot.is_owned])
         if not slots:
+            if beside:
+                await self._ask_for_room([], beside)
             return {}
         known: dict[Path, LockFile] = {}  # each lock file is read once
         locked = await self._each(slots, lambda slot: self._lock_of(slot, known))
         sizes = [(slot, each.size) for slot, each in locked.items()]
         if self._refusal(sizes):  # and the objects will take as much again, at least
-            await self._ask_for_room([(slot, 2 * size) for slot, size in sizes])
+            await self._ask_for_room([(slot, 2 * size) for slot, size in sizes], beside)
         for slot in self._refuse(sizes):
             del locked[slot]
         sources = await self._each(list(locked), lambda slot: self._read(slot, locked[slot]))
         required = {slot: each for slot, each in sources.items() if slot.declaration.required}
         needs = await self._builder.estimates(required)
         if all(slot in sources for slot in slots if slot.declaration.required):
-            await self._ask_for_room(needs)  # else nothing will be loaded
+            await self._ask_for_room(needs, beside)  # else nothing will be loaded
         for slot in self._refuse(needs):
             sources.pop(slot).close()
         return sources
@@ -126,10 +133,22 @@ class Verifier:
                 good[slot] = result
         return good
 
-    async def _ask_for_room(self, needs: _Needs) -> None:
+    async def _needs_beside(self, owned: Sequence[Slot[Any]]) -> int:
+        """About how many bytes other processes will take for these, each of which reads and checks
+        its own; what is wrong with them it tells."""
+        if self._make_room is None:
+            return 0
+        total = 0
+        for slot in owned:
+            if slot.declaration.required:
+                with suppress(ModelError):
+                    total += 2 * (await self._lock_of(slot, {})).size
+        return total
+
+    async def _ask_for_room(self, needs: _Needs, beside: int) -> None:
         total = sum(size for slot, size in needs if slot.declaration.required)
         if self._make_room is not None and self._builder.is_allowed(total):
-            await self._make_room(total)
+            await self._make_room(total + beside)
 
     def _refusal(self, needs: _Needs) -> str:
         required = [(slot.name, size) for slot, size in needs if slot.declaration.required]

@@ -53,6 +53,7 @@ class Version(Generic[T]):
         tag: model and label in one text of visible ASCII; empty until published, and for resources.
         leases: how many requests hold this version now.
         error: why it failed, if it did.
+        owner: the process that has the object, if it is another one than this; else 0.
         is_inherited: it was loaded before this process was forked.
         tasks: the kernel's numbers of the threads that began while it was loaded.
     """
@@ -70,6 +71,7 @@ class Version(Generic[T]):
         self.read_seconds = self.load_seconds = self.warmup_seconds = 0.0
         self.bytes_on_disk = 0
         self.bytes_in_memory = 0
+        self.owner = 0
         self.libraries: dict[str, str] = {}
         self.examples: list[tuple[Golden, Any]] = []  # locked, with the object each is about
         self.ended: asyncio.Task[None] | None = None  # of a resource: done once it has been left

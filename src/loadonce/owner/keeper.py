@@ -23,6 +23,7 @@ from typing import NoReturn
 
 from loadonce.errors import LoaderFailedError
 from loadonce.observe.events import log_fields
+from loadonce.observe.processes import take_name
 
 from .crashes import Crashes, Culprits, cause_of, is_crash
 from .door import Door
@@ -33,6 +34,8 @@ from .server import refuse
 logger = logging.getLogger("loadonce")
 
 EXIT_NOT_LOADED = 73  # of an owner that has told why it could not load; no program's own
+
+KEEPER, OWNER = "loadonce-keeper", "loadonce-owner"  # the names the processes go by
 
 _SILENCE = 8.0  # seconds without a sign of life after which an owner is killed
 _LOOK = 1.0  # seconds between two looks for them
@@ -143,6 +146,7 @@ def _become(run: Callable[[], int]) -> NoReturn:
 def _keep(
     wards: Sequence[Ward], lifeline: socket.socket, parent: int, prepare: Callable[[], None]
 ) -> int:
+    take_name(KEEPER)
     signal.set_wakeup_fd(-1)
     os.setpgid(0, 0)  # what a terminal sends is for the server
     for number in _IGNORED:
@@ -214,6 +218,7 @@ class _Keeping:
 
     def _run_owner(self, ward: Ward, keeper: int) -> int:
         die_with(keeper)
+        take_name(OWNER)
         for other in self._wards:
             if other is not ward:
                 other.inside.close()

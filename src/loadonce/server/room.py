@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from loadonce.observe.events import log_fields
 from loadonce.observe.memory import available_bytes, format_bytes, memory_of
+from loadonce.observe.processes import descendants_of
 
 from .channel import Message
 from .offspring import WorkerProcess, ZygoteProcess
@@ -85,7 +86,9 @@ class Room:
 
 
 def _held(zygotes: Sequence[ZygoteProcess], workers: Sequence[WorkerProcess]) -> int:
-    """What generations hold together, in bytes."""
+    """What generations hold together, in bytes; the models in processes of their own, too."""
     pids = [zygote.pid for zygote in zygotes if zygote.is_alive]
     pids += [worker.pid for worker in workers if worker.zygote in zygotes and worker.pid]
+    for keeper in [zygote.keeper for zygote in zygotes if zygote.keeper]:
+        pids += [keeper, *descendants_of(keeper)]
     return sum(memory_of(pid).proportional for pid in pids)

@@ -15,7 +15,9 @@ from loadonce.errors import ConfigurationError
 from loadonce.lifecycle.model import ModelStatus
 from loadonce.lifecycle.reporting import Overview, Report
 from loadonce.observe.memory import Memory, memory_of, written_bytes
+from loadonce.observe.processes import children_of, descendants_of, name_of, seconds_of
 from loadonce.observe.statistics import StatisticsSnapshot
+from loadonce.owner.keeper import KEEPER
 
 from .board import NAME, Board, Row
 from .cover import Cover
@@ -29,7 +31,7 @@ class ProcessStatus:
     """One process of a server.
 
     Attributes:
-        role: "supervisor", "zygote", "worker 1", ...
+        role: "supervisor", "zygote", "keeper", "owner of forest", "worker 1", ...
         pid: its process id.
         seconds: for which it has run.
         memory: what it holds.
@@ -97,7 +99,7 @@ def find_cover(pid: int | None = None, proc: Path = _PROC) -> tuple[Cover, Board
     found = {
         cover.pid: (cover, board)
         for cover, board in _servers(proc)
-        if pid is None or pid in (cover.pid, *_descendants(cover.pid, proc))
+        if pid is None or pid in (cover.pid, *descendants_of(cover.pid, proc))
     }
     if len(found) != 1:
         raise ConfigurationError(_which(pid, [cover for cover, _board in found.values()]))
@@ -147,11 +149,14 @@ def _processes(
 ) -> Iterator[ProcessStatus]:
     reports = {report.pid: report for report in overview.reports}
     rows = {row.pid: row for row in board if row.pid}
-    if cover.pid not in rows:  # it does not serve by itself
+    has_supervisor = cover.pid not in rows  # else it serves by itself
+    if has_supervisor:
         yield _process("supervisor", cover.pid, proc)
-        for pid in _children(cover.pid, proc):
-            if pid not in rows:
-                yield _process("zygote", pid, proc)
+    for pid in children_of(cover.pid, proc):
+        if name_of(pid, proc) == KEEPER:
+            yield from _kept(pid, overview, proc)
+        elif has_supervisor and pid not in rows:
+            yield _process("zygote", pid, proc)
     for pid, row in rows.items():
         if pid in reports:
             yield _worker(row, reports[pid], proc)
@@ -159,9 +164,18 @@ def _processes(
             yield _process("worker", pid, proc)
 
 
+def _kept(keeper: int, overview: Overview, proc: Path) -> Iterator[ProcessStatus]:
+    """A keeper, and the processes that have one model each."""
+    yield _process("keeper", keeper, proc)
+    models = {owner: name for name, owner in overview.owners()}
+    for pid in children_of(keeper, proc):
+        role = f"owner of {models[pid]}" if pid in models else "owner"
+        yield _process(role, pid, proc)
+
+
 def _process(role: str, pid: int, proc: Path) -> ProcessStatus:
     return ProcessStatus(
-        role, pid, _seconds(pid, proc), memory_of(pid, proc), written_bytes(pid, proc)
+        role, pid, seconds_of(pid, proc), memory_of(pid, proc), written_bytes(pid, proc)
     )
 
 
@@ -169,7 +183,7 @@ def _worker(row: Row, report: Report, proc: Path) -> ProcessStatus:
     return ProcessStatus(
         f"worker {report.worker}",
         report.pid,
-        _seconds(report.pid, proc),
+        seconds_of(report.pid, proc),
         memory_of(report.pid, proc),
         written_bytes(report.pid, proc),
         requests=report.requests,
@@ -215,36 +229,3 @@ def _placements(statuses: list[ModelStatus]) -> dict[str, int]:
             for place in places.values():
                 found[place] = found.get(place, 0) + 1
     return found
-
-
-# -- /proc ---------------------------------------------------------------------------------------
-
-
-def _descendants(pid: int, proc: Path) -> Iterator[int]:
-    for child in _children(pid, proc):
-        yield child
-        yield from _descendants(child, proc)
-
-
-def _children(pid: int, proc: Path) -> list[int]:
-    return sorted(
-        int(path.name) for path in proc.glob("[0-9]*") if _field(path, _PARENT, default=0) == pid
-    )
-
-
-_PARENT, _START = 1, 19  # among the fields of /proc/PID/stat that follow the name
-
-
-def _seconds(pid: int, proc: Path) -> float:
-    with contextlib.suppress(OSError):
-        uptime = float((proc / "uptime").read_text().split()[0])
-        began = _field(proc / str(pid), _START, default=0) / os.sysconf("SC_CLK_TCK")
-        return max(0.0, uptime - began)
-    return 0.0
-
-
-def _field(process: Path, index: int, *, default: int) -> int:
-    try:  # the name, in parentheses, may hold anything
-        return int((process / "stat").read_text().rpartition(")")[2].split()[index])
-    except OSError:  # it has ended
-        return default
