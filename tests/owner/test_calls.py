@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from loadonce.errors import (
+    CallFailedError,
     ConfigurationError,
     DeadlineExceededError,
     LoaderFailedError,
@@ -23,6 +24,7 @@ from loadonce.errors import (
 )
 from loadonce.inference import Engine
 from loadonce.observe.statistics import CallStatistics
+from loadonce.owner import wire as wire_module
 from loadonce.owner.arena import Arena
 from loadonce.owner.client import OwnerClient
 from loadonce.owner.door import Door
@@ -124,6 +126,23 @@ def fail(_value: str) -> None:
     raise ZeroDivisionError("no")
 
 
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("says nothing")
+
+
+def fails_oddly(_value: str, what: str) -> None:
+    if what == "silent":
+        raise SilentError
+    if what == "group":
+        raise ExceptionGroup("several", [ValueError("one")])
+    if what == "endless":
+        endless: list[Any] = []
+        endless.append(endless)
+        raise ValueError(endless)
+    raise ValueError(10**5000)  # which JSON cannot hold
+
+
 def unsendable(_value: str) -> object:
     return Plain()
 
@@ -198,6 +217,26 @@ async def test_errors_cross() -> None:
         await client.close()
 
 
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [
+        ("silent", "SilentError"),
+        ("group", "builtins.ExceptionGroup"),
+        ("endless", "builtins.ValueError"),
+        ("large", "builtins.ValueError"),
+    ],
+)
+async def test_errors_that_cannot_cross_are_told_by_their_class(what: str, kind: str) -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        with pytest.raises(CallFailedError) as raised:
+            await client.call(RUN, fails_oddly, (what,))
+        assert raised.value.kind.endswith(kind)
+        assert raised.value.where.startswith("test_calls.py:")
+        assert (await client.call(RUN, echo))[0] == "value"  # it serves on
+        await client.close()
+
+
 @pytest.mark.parametrize("count", [10, pytest.param(1000, marks=pytest.mark.nightly)])
 async def test_arrays_of_any_size_come_back_bit_by_bit(count: int) -> None:
     random = np.random.default_rng(1)
@@ -221,6 +260,19 @@ async def test_where_the_shared_memory_is_full_arrays_cross_too(
         client = await owner.client()
         large = np.arange(300_000)
         assert ((await client.call(RUN, same, (large,))) == large).all()
+        monkeypatch.setattr(wire_module, "_MOST_BESIDE", 1_000_000)
+        with pytest.raises(ConfigurationError, match=r"2\.3 MiB do not fit"):
+            await client.call(RUN, same, (large,))
+        assert (await client.call(RUN, same, (large[:1000],))).nbytes == 8000
+        await client.close()
+
+
+async def test_more_than_four_gigabytes_at_once_is_refused() -> None:
+    async with an_owner() as owner:
+        client = await owner.client()
+        huge = np.broadcast_to(np.zeros(1), (2**29 + 1,))  # as an array; here it is one number
+        with pytest.raises(ConfigurationError, match=r"4\.0 GiB do not fit"):
+            await client.call(RUN, same, (huge,))
         await client.close()
 
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,6 +122,20 @@ def test_arrays_cross_bit_by_bit(array: Any) -> None:
     found = through(array)
     assert (found.dtype, found.shape) == (array.dtype, array.shape)
     assert found.tobytes() == array.tobytes()
+
+
+def test_arrays_that_are_more_than_arrays_are_refused_for_what_they_would_lose() -> None:
+    masked = np.ma.masked_array([1, 2], [True, False])
+    for more in (masked, np.zeros(1, [("a", int)]).view(np.recarray)):
+        with pytest.raises(ConfigurationError, match=r"it would arrive as a plain array"):
+            through(more)
+
+
+def test_arrays_that_are_read_from_a_file_cross(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(5))
+    found = through(np.load(tmp_path / "a.npy", mmap_mode="r"))
+    assert type(found) is np.ndarray
+    assert found.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_arrays_of_records_cross_and_those_in_columns_stay_so() -> None:

@@ -12,7 +12,7 @@ from bisect import insort
 from collections.abc import Callable
 from typing import Any, Self
 
-ARENA_BYTES = 256 * 2**20  # of addresses; what is not written to takes no memory
+ARENA_BYTES = 4 * 2**30  # of addresses; what is not written to takes no memory
 _GRAIN = 4096  # blocks begin on a page
 _KEPT = 16 * 2**20  # bytes that stay when no block is in use
 

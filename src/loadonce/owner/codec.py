@@ -153,6 +153,13 @@ def _put_bytes(value: Any, put: Put) -> Place:
 def _array_tree(value: Any, put: Put) -> Tree:
     import numpy
 
+    if not (type(value) in (numpy.ndarray, numpy.memmap) or isinstance(value, numpy.generic)):
+        kind = type(value)
+        raise ConfigurationError(
+            f"a {kind.__module__}.{kind.__qualname__} cannot be sent to a model's own process, it "
+            "would arrive as a plain array: send `numpy.asarray` of it, and beside it what that "
+            "leaves out"
+        )
     description = numpy.lib.format.dtype_to_descr(value.dtype)
     if value.dtype.hasobject or numpy.lib.format.descr_to_dtype(description) != value.dtype:
         raise ConfigurationError(

@@ -16,16 +16,25 @@ _PLAIN = (str, int, float, bool, type(None))
 
 
 def error_tree(model: str, error: BaseException, put: Put) -> Tree:
-    """An exception as JSON can hold it: errors of loadonce and Python's own by their class."""
+    """An exception as JSON can hold it: errors of loadonce and Python's own by their class, groups
+    and all others by its name."""
     kind = type(error)
     where = _where(error)
     if vars(loadonce.errors).get(kind.__name__) is kind:
         state = {name: each for name, each in vars(error).items() if isinstance(each, _PLAIN)}
         return ["loadonce", kind.__name__, _arguments(error, put), state, where]
-    if vars(builtins).get(kind.__name__) is kind:
+    if vars(builtins).get(kind.__name__) is kind and not isinstance(error, BaseExceptionGroup):
         return ["builtins", kind.__name__, _arguments(error, put), {}, where]
     name = f"{kind.__module__}.{kind.__qualname__}"
-    return ["other", name, to_tree([model, str(error)], put), {}, where]
+    return ["other", name, [model, _text(error)], {}, where]
+
+
+def bare_tree(model: str, error: BaseException) -> Tree:
+    """Its class's name and where it was raised, which is left of one that says what cannot
+    cross."""
+    kind = type(error)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    return ["other", name, [model, ""], {}, _where(error)]
 
 
 def error_of(tree: Tree, take: Take) -> Exception:
@@ -61,7 +70,14 @@ def _arguments(error: BaseException, put: Put) -> Tree:
     try:
         return to_tree(list(error.args), put)
     except ConfigurationError:
-        return [str(error)]
+        return [_text(error)]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of code that is not ours
+        return ""
 
 
 def _where(error: BaseException) -> str:

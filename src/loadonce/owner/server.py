@@ -13,7 +13,7 @@ from loadonce.observe.statistics import COUNTERS, StatisticsSnapshot
 
 from .codec import Place, Put, Tree, to_tree
 from .door import Door, Ends
-from .failures import error_tree
+from .failures import bare_tree, error_tree
 from .messages import (
     BATCH,
     CANCEL,
@@ -194,7 +194,10 @@ class _Connection:
         return [True, to_tree(outcome, put)]
 
     def _fail(self, number: int, error: BaseException) -> None:
-        self.wire.send(lambda put: [ERROR, number, error_tree(self._model, error, put)])
+        try:
+            self.wire.send(lambda put: [ERROR, number, error_tree(self._model, error, put)])
+        except Exception:  # it holds what cannot cross; its caller waits for an answer
+            self.wire.send_value([ERROR, number, bare_tree(self._model, error)])
 
 
 def refuse(door: Door, model: str, error: BaseException) -> None:

@@ -11,11 +11,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
+from loadonce.errors import ConfigurationError
+from loadonce.observe.memory import format_bytes
+
 from .arena import Arena
 from .codec import Place, Put, Tree, from_tree, to_tree
 
 _HEAD = struct.Struct("<II")  # bytes of the text, and of what follows it
 _SMALL = 16 * 1024  # bytes; what is larger lies in shared memory
+_MOST_BESIDE = 256 * 2**20  # bytes, for what that has no room for
 _DONE = "done"
 
 Message = list[Any]
@@ -40,6 +44,11 @@ class _Luggage:
         if size > _SMALL and (reserved := self._arena.reserve(size)) is not None:
             self.blocks.append(reserved[0])
             return ["shared", reserved[0], size], reserved[1]
+        if self.size + size > _MOST_BESIDE:
+            raise ConfigurationError(
+                f"{format_bytes(size)} do not fit into what is shared with a model's own process, "
+                "beside what is on its way: send less at once"
+            )
         self.beside.append(bytearray(size))
         self.size += size
         return ["inline", self.size - size, size], memoryview(self.beside[-1])
