@@ -271,6 +271,35 @@ def test_a_killed_keeper_is_replaced_with_all_of_its_generation(
     assert process.stop() == 0
 
 
+def test_a_killed_keeper_is_replaced_under_other_servers_too(
+    write: Write, launch: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=b"hello")
+    port = _free_port()
+    process = launch(*_commands(port)["uvicorn"], PYTHONPATH=found_in(tmp_path))
+    process.wait_for(r"[Ss]tartup complete")
+    worker, owner = process.get("/pids").json()
+    owners = [owner]
+    with Load(process.url, 4, "/batch") as load:
+        for _ in range(2):
+            load.wait_for_answers(20)
+            os.kill(parent_of(owners[-1]), signal.SIGKILL)
+            until(lambda: len(loads(tmp_path)) == len(owners) + 1)
+            until(lambda: process.get("/pids").status_code == 200)
+            owners.append(process.get("/pids").json()[1])
+            assert not is_alive(owners[-2])
+        load.wait_for_answers(20)
+    assert set(load.answers) == {200, 503}
+    assert load.failures == []
+    assert loads(tmp_path) == owners  # one load each time
+    assert process.get("/pids").json() == [worker, owners[-1]]
+    assert process.output.count("the keeper of models' processes died, another starts") == 2
+    keeper = parent_of(owners[-1])
+    assert children_of(worker) == {keeper}
+    process.stop(signal.SIGTERM)
+    until(lambda: not (is_alive(owners[-1]) or is_alive(keeper)))
+
+
 def test_what_cannot_be_loaded_there_stops_the_start_with_one_message(
     write: Write, serve: Launch, tmp_path: Path
 ) -> None:

@@ -287,10 +287,48 @@ async def test_elsewhere_than_on_linux_the_model_lives_here(
         assert await model.run(pid) == os.getpid()
 
 
-async def test_a_model_whose_keeper_is_gone_says_so(locked: Locked) -> None:
+def keeper_of(models: Registry) -> int:
+    kept: Any = models._kept
+    pid: int = kept._keeper.pid
+    return pid
+
+
+async def test_a_killed_keeper_has_a_successor_in_a_fresh_interpreter(locked: Locked) -> None:
+    async with Both(locked(a="fine", b="here")).loaded() as models:
+        async with models.a.lease() as model:
+            owners = {await model.run(pid)}
+        for number in (2, 3):
+            keeper = keeper_of(models)
+            os.kill(keeper, signal.SIGKILL)
+            await until(lambda known=keeper: keeper_of(models) != known)  # type: ignore[misc]
+            await ready(models)
+            async with models.a.lease() as model:
+                owners.add(await model.run(pid))
+                assert await model.run(whole) == "fine"
+            assert len(owners) == number
+        last = keeper_of(models)
+    with pytest.raises(ProcessLookupError):
+        os.kill(last, 0)
+
+
+async def test_a_killed_keeper_has_none_where_its_registry_cannot_be_imported(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Models, "__module__", "__main__")  # as in a script
+    async with Models(locked(a="fine")).loaded() as models:
+        os.kill(keeper_of(models), signal.SIGKILL)
+        await until(lambda: "cannot import its registry" in models.a.status().error)
+        assert "start the program again" in models.a.status().error
+        assert models.a.slot.retry_timer is not None  # it says so again, in longer and longer times
+        with pytest.raises(FailedError):
+            async with models.a.lease():
+                pass
+
+
+async def test_a_door_with_nobody_behind_says_so(locked: Locked) -> None:
     async with Optional(locked(a="fine", b="late")).loaded() as models:
-        keeper: Any = models._keeper
-        os.kill(keeper.pid, signal.SIGKILL)
+        models.a.slot.before_knock = None
+        os.kill(keeper_of(models), signal.SIGKILL)
         await until(lambda: "no process can be started" in models.a.status().error)
 
 

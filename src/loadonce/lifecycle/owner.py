@@ -49,12 +49,20 @@ def keep_owners(
     for slot, root in owned:
         slot.door, inside = Door.pair()
         culprits = Culprits(slot.quarantined)
-        run = partial(_run, slot, root, culprits)
+        run = partial(run_owner, slot, root, culprits)
         wards.append(Ward(slot.name, slot.door, inside, run, culprits))
     return fork_keeper(wards, guardian=guardian, prepare=prepare)
 
 
-def _run(slot: Slot[Any], root: Path, culprits: Culprits, door: Door, pulse: Pulse) -> int:
+def run_owner(slot: Slot[Any], root: Path, culprits: Culprits, door: Door, pulse: Pulse) -> int:
+    """Be the process that has this model; returns its exit code.
+
+    Args:
+        slot: as the app declares it.
+        root: of the artifacts.
+        culprits: the versions that are not to be loaded.
+        door, pulse: the owner's.
+    """
     own = _own_slot(slot)
     own.quarantined |= culprits.known
     return asyncio.run(_own(own, root, door, pulse))

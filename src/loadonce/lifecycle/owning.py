@@ -37,6 +37,8 @@ async def connect(slot: Slot[Any], version: Version[Any]) -> None:
     if isinstance(serving, Elsewhere) and not slot.has_newer:
         await serving.client.reload()
     slot.has_newer = False
+    if slot.before_knock is not None:
+        slot.before_knock()
     client = OwnerClient(
         *(slot.name, slot.door, slot.statistics, slot.declaration.timeout),
         newer=lambda: _renew(slot, version),
@@ -44,6 +46,7 @@ async def connect(slot: Slot[Any], version: Version[Any]) -> None:
     try:
         told = await client.open()
     except QuarantinedError as error:
+        slot.quarantined.add(error.sha256)  # for a keeper that knows nothing yet
         slot.on_quarantine(error.sha256)
         raise
     for name, value in told.items():

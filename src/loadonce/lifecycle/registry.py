@@ -30,9 +30,9 @@ from .slot import Slot
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
-    from loadonce.owner.keeper import Keeper
     from loadonce.settings import Settings
 
+    from .kept import Kept
     from .manager import Manager
     from .verifying import MakeRoom
 
@@ -85,7 +85,7 @@ class Registry:
     def __init__(self, root: Root = ".") -> None:
         self._root = root
         self._manager: Manager | None = None
-        self._keeper: Keeper | None = None
+        self._kept: Kept | None = None
         self._users = 0
         self._starting: asyncio.Future[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
@@ -258,18 +258,17 @@ class Registry:
         """Start what has models in processes of their own, unless a parent of ours has."""
         without = [slot for slot in slots if slot.is_owned and slot.door is None]
         if wanted := [slot for slot in without if not slot.is_overridden]:
-            from .owner import keep_owners
+            from .kept import Kept
 
-            self._keeper = keep_owners([(slot, self.root) for slot in wanted])
+            self._kept = Kept([(slot, self.root) for slot in wanted])
 
     async def _let_owners_go(self) -> None:
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
             from loadonce.inference.threads import run_in_thread
 
-            for model in self:
-                model.slot.leave()
-            await run_in_thread(keeper.close, "end-owners")
+            kept.leave()
+            await run_in_thread(kept.close, "end-owners")
 
     async def _leave(self) -> None:
         self._users -= 1

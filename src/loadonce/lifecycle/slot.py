@@ -78,6 +78,8 @@ class Slot(Generic[T]):
         self.is_lost = False  # it served, and ended by itself
         # Who reloads for several processes; awaited, with the model's name, instead of reloading.
         self.reload_elsewhere: Callable[[str], Awaitable[None]] | None = None
+        # Called before somebody is asked for at the door: starts who answers if that was killed.
+        self.before_knock: Callable[[], None] | None = None
         # Told the digest of a version that the model's own process does not serve any more.
         self.on_quarantine: Callable[[str], None] = _nobody
         self.is_expected = False  # others serve it: so must this process, from its start on
@@ -95,6 +97,11 @@ class Slot(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<Slot {self.registry_name}.{self.name} {self.state.name}>"
+
+    @property
+    def home(self) -> tuple[str, str]:
+        """The module and the qualified name of the class that declares it."""
+        return self._registry.__module__, self._registry.__qualname__
 
     @property
     def is_resource(self) -> bool:

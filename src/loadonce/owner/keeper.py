@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NoReturn
 
 from loadonce.errors import LoaderFailedError
@@ -73,24 +74,29 @@ class Ward:
 
 @dataclass(slots=True)
 class Keeper:
-    """The keeper, as the process that has forked it knows it.
+    """The keeper, as the process that has started it knows it.
 
     Attributes:
         pid: its process; 0 if it has ended already.
         lifeline: it lives as long as any process has this open.
-        is_child: whether it is this process's child.
+        wait: waits for its end; None if it is no child of this process.
     """
 
     pid: int
     lifeline: socket.socket
-    is_child: bool
+    wait: Callable[[], object] | None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has neither ended nor been let go."""
+        return self.lifeline.fileno() >= 0 and not _is_hung_up(self.lifeline)
 
     def close(self) -> None:
         """Let it end, with its owners, unless other processes hold the lifeline; wait for it."""
         self.lifeline.close()
-        if self.is_child:
+        if self.wait is not None:
             with contextlib.suppress(ChildProcessError):  # somebody waits for all children
-                os.waitpid(self.pid, 0)
+                self.wait()
 
 
 def fork_keeper(
@@ -120,14 +126,14 @@ def fork_keeper(
                 time.sleep(0.0005)
             theirs.sendall(f"{os.getpid()}".encode())
         lifeline.close()
-        _become(lambda: _keep(wards, theirs, guardian or parent, prepare))
+        _become(lambda: keep(wards, theirs, guardian or parent, prepare))
     theirs.close()
     if guardian is not None:
         os.waitpid(pid, 0)
         pid = int(lifeline.recv(32) or 0)
     for ward in wards:
         ward.inside.close()
-    return Keeper(pid, lifeline, is_child=guardian is None)
+    return Keeper(pid, lifeline, partial(os.waitpid, pid, 0) if guardian is None else None)
 
 
 def _become(run: Callable[[], int]) -> NoReturn:
@@ -143,9 +149,16 @@ def _become(run: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
-def _keep(
+def keep(
     wards: Sequence[Ward], lifeline: socket.socket, parent: int, prepare: Callable[[], None]
 ) -> int:
+    """Be the keeper, in a process of its own; returns its exit code.
+
+    Args:
+        wards, prepare: as for `fork_keeper`.
+        lifeline: its other end tells that nobody needs the owners any more.
+        parent: with which it ends.
+    """
     take_name(KEEPER)
     signal.set_wakeup_fd(-1)
     os.setpgid(0, 0)  # what a terminal sends is for the server
@@ -286,8 +299,12 @@ def _is_banned(ward: Ward, now: float) -> bool:
 
 def _is_abandoned(ward: Ward) -> bool:
     """Whether nobody can knock at its door any more."""
+    return _is_hung_up(ward.inside)
+
+
+def _is_hung_up(end: Door | socket.socket) -> bool:
     poll = select.poll()
-    poll.register(ward.inside, 0)
+    poll.register(end, 0)
     return any(event & select.POLLHUP for _descriptor, event in poll.poll(0))
 
 
