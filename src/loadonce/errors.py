@@ -30,6 +30,7 @@ LoadOnceError
 │       ├── QuarantinedError           this version crashed its process again and again
 │       └── QueueFullError             too many calls are waiting
 ├── DeadlineExceededError     a call took longer than its timeout
+├── CallerLeftError           the client left before its call's turn came
 ├── BatchResultError          a batch function returned the wrong number of results
 ├── InvalidRowsError          rows do not fit the features of a converted model
 └── CallFailedError           a call in a model's own process raised an error of another package
@@ -273,6 +274,18 @@ class DeadlineExceededError(LoadOnceError):
         self.timeout = timeout
         self.where = where
         super().__init__(f"model '{model}': no result within {timeout:g} s (ran out in: {where})")
+
+
+class CallerLeftError(LoadOnceError):
+    """The client left before its call's turn came, so the call does not run.
+
+    Args:
+        model: the model's name.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(f"model '{model}': the client left before its call's turn came")
 
 
 class BatchResultError(LoadOnceError):

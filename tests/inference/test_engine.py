@@ -15,6 +15,7 @@ import pytest
 
 from loadonce.errors import (
     BatchResultError,
+    CallerLeftError,
     ConfigurationError,
     DeadlineExceededError,
     NotReadyError,
@@ -952,6 +953,24 @@ async def test_a_thousand_who_leave_the_queue_cost_no_execution() -> None:
     await engine.close(1)
     assert calls == []
     assert engine.statistics.cancelled == 1000
+
+
+async def test_what_a_departed_caller_waits_for_does_not_run_and_what_runs_goes_on() -> None:
+    engine, gate = make(), Gate()
+    first = asyncio.create_task(engine.run(gate))
+    await gate.started()
+    departed, other = (asyncio.create_task(engine.batch(1, 2, doubled, each)) for each in (3, 4))
+    await asyncio.sleep(0)
+    engine.drop_calls_of(first)
+    engine.drop_calls_of(departed)
+    gate.release.set()
+    assert await first == "done"
+    with pytest.raises(CallerLeftError):
+        await departed
+    assert await other == 8
+    await engine.close(1)
+    assert calls == [1]
+    assert engine.statistics.cancelled == 1
 
 
 def test_each_call_has_its_own_deadline_and_one_timer_keeps_them_all() -> None:

@@ -15,6 +15,7 @@ from fastapi.exceptions import ResponseValidationError
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
+from loadonce.errors import CallerLeftError
 from loadonce.lifecycle.dependency import USED
 
 from .direct import log_direct_routes
@@ -72,7 +73,7 @@ class Guard:
         response = _Response(send, scope if self._version_header else {})
         try:
             await self._app(scope, receive, response.send)
-        except ClientDisconnect:
+        except (ClientDisconnect, CallerLeftError):
             return
         except Exception as error:
             if self._owner.debug or not leaves_failures_to_us(self._owner):

@@ -20,7 +20,12 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
-from loadonce.errors import DeadlineExceededError, NotReadyError, QueueFullError
+from loadonce.errors import (
+    CallerLeftError,
+    DeadlineExceededError,
+    NotReadyError,
+    QueueFullError,
+)
 from loadonce.observe.statistics import CallStatistics
 
 from .batching import as_results, checked_price
@@ -283,6 +288,14 @@ class Engine:
         """Where calls run: for each function by name, by the largest size of batches."""
         return self._profiles.placements()
 
+    def drop_calls_of(self, task: asyncio.Task[Any]) -> None:
+        """Nobody wants the results of this caller any more: what it waits for does not run. What
+        runs already goes on."""
+        for call in [each for each in self._calls if each.task is task]:
+            if not any(job.is_running for job in call.jobs):
+                call.fail(CallerLeftError(self.name))
+                self._dispatcher.withdraw(call)
+
     def forget_costs(self) -> None:
         """Another object is asked from now on: what calls cost is to be measured anew."""
         self._profiles.forget()
@@ -359,7 +372,7 @@ class Engine:
 
     def _leave(self, call: Call, error: BaseException) -> None:
         """Free the place of a caller that leaves, before its turn perhaps: others may wait."""
-        if isinstance(error, asyncio.CancelledError):
+        if isinstance(error, asyncio.CancelledError | CallerLeftError):
             self.statistics.cancelled += len(call.items)
         del self._calls[call]
         call.forget()

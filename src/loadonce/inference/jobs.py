@@ -20,12 +20,13 @@ class Call:
         enqueued: when it began to wait, on the loop's clock.
         prices: what each item costs in a batch.
         returns_exceptions: an item's error stands among the results instead of ending the call.
+        task: the caller.
         jobs: where its items wait or run.
     """
 
     __slots__ = (
         *("_left", "_results", "enqueued", "future", "items", "jobs", "prices"),
-        "returns_exceptions",
+        *("returns_exceptions", "task"),
     )
 
     def __init__(
@@ -42,6 +43,7 @@ class Call:
         self.prices = prices
         self.jobs: list[Job] = []
         self.returns_exceptions = returns_exceptions
+        self.task = asyncio.current_task()
         self._left = len(items)
         self._results: list[Any] | None = None
 

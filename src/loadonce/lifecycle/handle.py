@@ -261,6 +261,14 @@ class Handle(Generic[T]):
             raise DeadlineExceededError(self.name, seconds, "running") from None
 
 
+def drop_calls(handles: Iterable[Handle[Any]], task: asyncio.Task[Any]) -> None:
+    """The client for whom this task works, and holds these handles, has left: its calls that wait
+    for their turn raise `CallerLeftError` and do not run."""
+    for handle in handles:
+        if handle._slot.engine is not None:
+            handle._slot.engine.drop_calls_of(task)
+
+
 def run_on_loop(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, R]) -> R:
     """Run `coroutine` on `loop` from another thread and wait for it."""
     try:

@@ -18,6 +18,7 @@ from loadonce.lifecycle.reporting import Overview
 from loadonce.observe.events import log_fields
 
 from .accepting import Acceptor, Connections, always
+from .departing import departing
 from .gate import Gate
 from .joining import joining
 from .journal import Journal
@@ -70,7 +71,7 @@ class AppServer(uvicorn.Server):
         self._acceptor: Acceptor | None = None
         if not config.loaded:  # before a fork, perhaps
             config.load()
-        self._protocol = joining(config.http_protocol_class)
+        self._protocol = departing(joining(config.http_protocol_class))
         self.server_state.connections = Connections(self._journal.row, self._protocol)
         loaded: Any = config.loaded_app  # uvicorn's ASGI types are narrower than Starlette's
         self._gate = Gate(loaded)

@@ -9,6 +9,8 @@ from starlette.requests import HTTPConnection
 
 from loadonce.http.problems import SERVICE_UNAVAILABLE, Problem, problem_response
 
+from .departing import TASK
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,6 +29,8 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (or connection, or the lifespan)."""
         try:
+            if scope["type"] == "http":
+                scope[TASK] = asyncio.current_task()
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
             # Only the server cancels this task, which ends here: nobody above waits for the error.
