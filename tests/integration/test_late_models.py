@@ -48,6 +48,9 @@ models = Models(root=HERE / "models")
 app = FastAPI(lifespan=models.lifespan)
 install(app, models)
 
+def itself(value: str) -> str:
+    return value
+
 @app.get("/pid")
 async def pid() -> int:
     return os.getpid()
@@ -55,7 +58,7 @@ async def pid() -> int:
 @app.get("/{name}")
 async def ask(name: str) -> str:
     async with models[name].lease() as handle:
-        return await handle.run(lambda value: value)
+        return await handle.run(itself)
 """
 
 FILES = {"soon": b"1", "late": b"1", "rare": b"1", "spare": b"1"}
@@ -83,7 +86,7 @@ Started = Callable[..., Any]
 
 def ask_all(process: Any) -> None:
     """Ask until every worker has every model."""
-    wanted = set(workers_of(process).values())
+    found: set[int] = set()
 
     def has_all() -> bool:
         with ExitStack() as stack:  # several connections, spread over the workers
@@ -91,8 +94,8 @@ def ask_all(process: Any) -> None:
             for client in map(stack.enter_context, clients):
                 pid = client.get("/pid").json()
                 if all(client.get(f"/{name}").status_code == 200 for name in FILES):
-                    wanted.discard(pid)
-        return not wanted
+                    found.add(pid)
+        return found >= set(workers_of(process).values())
 
     until(has_all)
 
@@ -206,7 +209,6 @@ def test_who_takes_a_killed_workers_place_serves_what_the_others_serve(
     after = workers_of(process)
     for pid in after.values():
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not set(workers_of(process).values()) & set(after.values()))
     assert process.get("/soon").json() == "1"
     assert process.get("/late").status_code == 503
     (tmp_path / "wait").unlink()
@@ -224,4 +226,27 @@ def test_a_worker_that_is_recycled_waits_for_one_that_serves_the_same(
     assert load.failures == []
     assert set(load.answers) == {200}
     assert loads(tmp_path)["late.bin 1"] >= 4  # each of them its own
+    assert process.stop() == 0
+
+
+def test_a_model_in_a_process_of_its_own_stays_served_too(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    declared = 'when="background", timeout=None'
+    write(APP.replace(declared, f'placement="process", {declared}'), **FILES)
+    process = serve("--workers", "2")
+    ask_all(process)
+    lock(tmp_path, late=b"2")
+    (tmp_path / "wait").touch()
+    with Load(process.url, 4, "/late") as load:
+        order(process, "reload", until="accepted")
+        process.wait_for("waiting")
+        load.wait_for_answers(20)
+        (tmp_path / "wait").unlink()
+        process.wait_for("the former generation has ended")
+        load.wait_for_answers(20)
+    assert load.failures == []
+    assert set(load.answers) == {200}
+    assert loads(tmp_path)["late.bin 2"] == 1
+    assert process.get("/late").json() == "2"
     assert process.stop() == 0

@@ -67,7 +67,8 @@ def close(loaded: Loaded) -> None:
 
 
 class Models(Registry):
-    a: Model[Loaded] = artifact("a.bin", loader=load, close=close)
+    # What is held is closed after this all the same; long lives take longer than the default.
+    a: Model[Loaded] = artifact("a.bin", loader=load, close=close, drain_timeout=3600.0)
     made: Model[list[Loaded]] = resource(lambda loaded: _wrapped(loaded), a)
 
 

@@ -90,15 +90,25 @@ def test_a_server_of_another_user_is_told_nothing(
             pass
 
 
-def test_only_so_many_are_heard_at_once(watch: Watch, directory: Path) -> None:
+def test_only_so_many_are_heard_at_once_and_others_wait_for_one_to_leave(
+    watch: Watch, directory: Path
+) -> None:
     made = Control(watch, answer, directory)
     with made.open():
         clients = [client(made.path) for _ in range(17)]
         channels = []
         for each in clients:
             channels.append(each.__enter__())
+            watch.after(0.0, lambda: None)  # does not wait for what it does not look at
             watch.turn()
-        assert channels[16].receive() is None
+        assert len(made._clients) == 16
+        channels[16].send({"what": "reload"})
+        channels[0].close()
+        for _step in ("one leaves", "another comes", "and asks"):
+            watch.turn()
+        received = channels[16].receive()
+        assert received is not None
+        assert received[0]["reason"] == "no reload"
         assert len(made._clients) == 16
         for channel in channels:
             channel.close()

@@ -80,13 +80,16 @@ class Control:
         assert self._listener is not None
         with contextlib.suppress(OSError):
             connection, _address = self._listener.accept()
-            if len(self._clients) < _MOST_CLIENTS and may_order(user_of(connection)):
+            if may_order(user_of(connection)):
                 self._serve(Channel(connection))
             else:
                 connection.close()
 
     def _serve(self, channel: Channel) -> None:
         self._clients.append(channel)
+        if len(self._clients) == _MOST_CLIENTS:  # further ones wait until one of these has left
+            assert self._listener is not None
+            self._watch.look_away(self._listener)
 
         def hear(message: Message) -> None:
             self._answer(message, channel.send)
@@ -94,6 +97,9 @@ class Control:
         self._watch.listen(channel, hear, lambda: self._leave(channel))
 
     def _leave(self, channel: Channel) -> None:
+        if len(self._clients) == _MOST_CLIENTS:
+            assert self._listener is not None
+            self._watch.look(self._listener, self._accept)
         self._clients.remove(channel)
         channel.close()
 

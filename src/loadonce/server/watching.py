@@ -71,6 +71,10 @@ class Watch:
         """Call `act` whenever a client waits on a listening socket."""
         self._selector.register(listener, selectors.EVENT_READ, act)
 
+    def look_away(self, listener: socket.socket) -> None:
+        """Let its clients wait until somebody looks again."""
+        self._selector.unregister(listener)
+
     def listen(
         self, channel: Channel, hear: Callable[[Message], None], gone: Callable[[], None]
     ) -> None:
