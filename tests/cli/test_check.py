@@ -402,15 +402,19 @@ class OneJson(Registry):
 def test_a_format_that_differs_from_the_locked_one_is_a_warning(
     tmp_path: Path, models: Models
 ) -> None:
-    assert _check(tmp_path, OneJson) == []
+    class DeclaredJson(Registry):
+        data: Model[int] = artifact("y.json", loader="json")
+
+    assert _check(tmp_path, DeclaredJson) == []
     lock_directory(tmp_path, formats={"y.json": "numpy"})
-    found = _check(tmp_path, OneJson)
+    assert _check(tmp_path, OneJson) == []  # the locked one counts
+    found = _check(tmp_path, DeclaredJson)
     assert found[0].level == "warning"
     assert "y.json was locked as 'numpy', its loader is 'json'" in found[0].text
 
 
 class UnknownFormat(Registry):
-    data: Model[int] = artifact("clf.bin")
+    data: Model[int] = artifact("no.bin")
 
 
 class UnknownOption(Registry):

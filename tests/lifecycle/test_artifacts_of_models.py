@@ -127,6 +127,29 @@ async def test_an_artifact_may_have_a_root_of_its_own(tmp_path: Path, locked: Lo
     assert await loaded(One, root) == {"a": "A", "b": "B"}
 
 
+async def test_the_locked_format_counts_where_none_is_declared(tmp_path: Path) -> None:
+    class Several(Registry):
+        one: Model[list[int]] = artifact("one.bin")
+        two: Model[dict[str, list[int]]] = artifact({"a": "one.bin", "b": "two.json"})
+        declared: Model[str] = artifact("one.bin", loader=text)
+
+    class Misread(Registry):
+        one: Model[object] = artifact("one.bin", loader="numpy")
+
+    class Unknown(Registry):
+        one: Model[object] = artifact("three.bin")
+
+    for name, content in (("one.bin", "[1]"), ("two.json", "[2]"), ("three.bin", "[3]")):
+        (tmp_path / name).write_text(content)
+    lock_directory(tmp_path, formats={"one.bin": "json"})
+    values = await loaded(Several, tmp_path)
+    assert values == {"one": [1], "two": {"a": [1], "b": [2]}, "declared": "[1]"}
+    with pytest.raises(StartupError, match="the numpy loader failed"):
+        await loaded(Misread, tmp_path)
+    with pytest.raises(StartupError, match=r"no loader reads the suffix '\.bin'"):
+        await loaded(Unknown, tmp_path)
+
+
 async def test_a_table_is_a_parquet_file(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

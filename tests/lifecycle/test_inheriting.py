@@ -135,6 +135,35 @@ def test_all_that_is_wrong_is_told_at_once_before_the_fork(
             assert models.tensors.status().state == "failed"
 
 
+def test_what_only_the_lock_tells_of_a_format_holds_for_the_fork_too(tmp_path: Path) -> None:
+    from loadonce import lock_directory
+    from loadonce.loaders import Loader, table
+
+    class Mixed(Registry):
+        lost: Model[str] = artifact("lost.bin")
+        kept: Model[str] = artifact("kept.bin")
+
+    def read(source: Source) -> str:
+        return bytes(source.data).decode()
+
+    more = (
+        Loader(name="threads", read=read, fork="after"),
+        Loader(name="plain", read=read),
+    )
+    for name in ("lost.bin", "kept.bin"):
+        (tmp_path / name).write_text(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "BUILT_IN", (*table.BUILT_IN, *more))
+        lock_directory(tmp_path, formats={"lost.bin": "threads", "kept.bin": "plain"})
+        models = Mixed(tmp_path)
+        asyncio.run(models.preload())
+        assert why_not_inherited(models.lost.slot) == "threads objects do not survive a fork"
+        assert (models.lost.slot.inherited, why_not_inherited(models.kept.slot)) == (None, "")
+        assert models.kept.slot.inherited is not None
+        with models.loaded():
+            assert models.lost.run(str.upper) == "LOST.BIN"
+
+
 def test_each_model_says_why_every_process_loads_it_itself(locked: Locked) -> None:
     class More(Models):
         network: Model[object] = artifact("n.onnx")

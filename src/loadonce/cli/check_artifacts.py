@@ -8,10 +8,10 @@ from typing import Any
 from loadonce.artifacts import LockEntry, LockFile, Source, check_libraries, read_verified
 from loadonce.errors import ArtifactNotFoundError, LoadOnceError, ModelError
 from loadonce.lifecycle.declaration import ArtifactOrigin
+from loadonce.lifecycle.loading import find_locked, locked_formats
 from loadonce.lifecycle.locking import resolve_root
 from loadonce.lifecycle.model import Model
 from loadonce.lifecycle.registry import Registry
-from loadonce.loaders import find
 from loadonce.observe.memory import format_bytes
 
 from .findings import Finding, Level
@@ -35,9 +35,10 @@ def _check_model(
         return
     fatal: Level = "error" if model.declaration.required else "warning"
     try:
-        _check_loader(origin)
         root = registry.root if origin.root is None else resolve_root(origin.root)
-        source = read_verified(root, origin.path, LockFile.read(root))
+        lock = LockFile.read(root)
+        _check_loader(origin, lock)
+        source = read_verified(root, origin.path, lock)
     except Exception as error:
         is_left_out = fatal == "warning" and isinstance(error, ArtifactNotFoundError)
         yield _failure("note" if is_left_out else fatal, subject, model, error)
@@ -48,11 +49,12 @@ def _check_model(
         source.close()
 
 
-def _check_loader(origin: ArtifactOrigin) -> None:
-    """Raises where the declared loader does not exist, lacks its library or an option."""
+def _check_loader(origin: ArtifactOrigin, lock: LockFile) -> None:
+    """Raises where the declared or locked loader does not exist, lacks its library or an option."""
     if not callable(origin.loader):
+        formats = locked_formats(lock.entries.values())
         for path in _paths(origin):
-            find(origin.loader, path).check_options(dict(origin.options))
+            find_locked(origin, formats, path).check_options(dict(origin.options))
 
 
 def _check_source(
@@ -84,7 +86,7 @@ def _check_format(subject: str, model: Model[Any], entry: LockEntry) -> Iterator
     assert isinstance(origin, ArtifactOrigin)
     if callable(origin.loader):
         return
-    loader = find(origin.loader, entry.path)
+    loader = find_locked(origin, locked_formats([entry]), entry.path)
     if loader.name != entry.format:
         yield Finding(
             "warning",

@@ -38,7 +38,7 @@ from loadonce.observe.tasks import tasks
 from .conformance import golden_mismatch, missing_from, name_of_type
 from .declaration import ArtifactOrigin, ResourceOrigin
 from .hosting import HostedResource
-from .loading import LoadPlan, call
+from .loading import LoadPlan, call, locked_formats
 from .policy import memory_refusal
 from .slot import Slot
 from .version import State, Version
@@ -95,7 +95,10 @@ class Builder:
 
     async def estimates(self, sources: Mapping[Slot[Any], Source]) -> list[tuple[Slot[Any], int]]:
         """About how many bytes each object will take, besides the bytes that were read."""
-        plans = [(slot, LoadPlan.of(artifact_of(slot)), source) for slot, source in sources.items()]
+        plans = [
+            (slot, LoadPlan.of(artifact_of(slot), slot.formats), source)
+            for slot, source in sources.items()
+        ]
         return await run_in_thread(
             lambda: [(slot, plan.memory_estimate(source)) for slot, plan, source in plans],
             "estimate",
@@ -110,7 +113,10 @@ class Builder:
         origin = artifact_of(slot)
         self._announce(slot, "verifying")
         with _translated(slot):
-            LoadPlan.of(origin)  # tells an unknown format or a missing extra before any reading
+            slot.formats = locked_formats(lock.entries.values())
+            LoadPlan.of(
+                origin, slot.formats
+            )  # tells an unknown format or a missing extra before any reading
             source = await run_in_thread(
                 lambda: read_verified(root, origin.path, lock), f"verify-{slot.name}"
             )
@@ -134,7 +140,7 @@ class Builder:
         try:
             slot.refuse_quarantined(version.sha256)
             with _translated(slot):
-                plan = LoadPlan.of(artifact_of(slot))
+                plan = LoadPlan.of(artifact_of(slot), slot.formats)
                 async with self.lanes.of(plan):
                     started = time.monotonic()  # waiting for the lane is no load time
                     value = await self._load_in_lane(slot, version, plan, source)

@@ -43,6 +43,8 @@ async def preload(
     unfrozen = settings.model_copy(update={"freeze": False})
     manager = Manager(wanted, root, unfrozen, events, is_before_fork=True, make_room=make_room)
     await manager.start()
+    for slot in inherited:  # the lock's formats are known only now
+        slot.unshared = why_not_inherited(slot)
     for slot, names in (await threads_left(inherited)).items():
         slot.unshared = f"its loader has left threads running: {names}"
     for slot in wanted:
@@ -70,7 +72,7 @@ def why_not_inherited(slot: Slot[Any]) -> str:
     if slot.unshared:
         return slot.unshared
     try:
-        plan = LoadPlan.of(artifact_of(slot))
+        plan = LoadPlan.of(artifact_of(slot), slot.formats)
     except LoadError:  # loading it tells what is missing, together with what is wrong with others
         return ""
     return plan.why_after_fork(declaration.fork)

@@ -21,7 +21,7 @@ from loadonce.settings import Settings
 from .building import artifact_of, close_for
 from .declaration import ArtifactOrigin, Declaration
 from .inheriting import preload, why_not_inherited
-from .loading import LoadPlan
+from .loading import LoadPlan, locked_formats
 from .locking import resolve_root
 from .slot import Slot
 from .version import Version
@@ -73,12 +73,12 @@ def wish_of(slot: Slot[Any], root: Path, is_own: IsOwn) -> Wish:
     origin = artifact_of(slot)
     if callable(origin.loader):
         raise CannotKeepError("a loader of the app's own")
-    for loader in LoadPlan.of(origin).loaders.values():
+    directory = root if origin.root is None else resolve_root(origin.root)
+    entries = _entries(directory, origin)
+    for loader in LoadPlan.of(origin, locked_formats(entries)).loaders.values():
         if is_own(getattr(loader.read, "__module__", "")):
             raise CannotKeepError("a loader of the app's own")
     options = _plain(origin.options)
-    directory = root if origin.root is None else resolve_root(origin.root)
-    entries = _entries(directory, origin)
     named = [name for entry in entries for name in entry.globals]
     if own := [name for name in named if is_own(_module_of(name))]:
         raise CannotKeepError(f"it names {own[0]}, which is the app's own")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loadonce.artifacts import Source
+from loadonce.artifacts import LockEntry, Source
 from loadonce.inference.threads import run_in_thread
 from loadonce.loaders import Fork, Loader, find
+from loadonce.loaders.locking import NO_FORMAT
 
 from .declaration import ArtifactOrigin
 
@@ -27,8 +28,12 @@ class LoadPlan:
     loaders: Mapping[str, Loader]
 
     @classmethod
-    def of(cls, origin: ArtifactOrigin) -> LoadPlan:
+    def of(cls, origin: ArtifactOrigin, formats: Mapping[str, str]) -> LoadPlan:
         """The plan for what was declared; looks at no file.
+
+        Args:
+            origin: the declaration; what it says counts first.
+            formats: what the lock file says, by path: see `locked_formats`.
 
         Raises:
             UnknownFormatError: nothing reads that format or suffix.
@@ -37,8 +42,8 @@ class LoadPlan:
         if callable(origin.loader):
             return cls(origin, {})
         if isinstance(origin.path, str):
-            return cls(origin, {_WHOLE: find(origin.loader, origin.path)})
-        loaders = {name: find(origin.loader, path) for name, path in origin.path.items()}
+            return cls(origin, {_WHOLE: find_locked(origin, formats, origin.path)})
+        loaders = {name: find_locked(origin, formats, path) for name, path in origin.path.items()}
         for loader in loaders.values():
             if origin.loader is not None and loader.takes_files:
                 return cls(origin, {_WHOLE: loader})
@@ -87,6 +92,17 @@ class LoadPlan:
             for name, loader in self.loaders.items()
         }
         return read.get(_WHOLE, read)
+
+
+def locked_formats(entries: Iterable[LockEntry]) -> dict[str, str]:
+    """The formats that the lock file tells, by path."""
+    return {entry.path: entry.format for entry in entries if entry.format != NO_FORMAT}
+
+
+def find_locked(origin: ArtifactOrigin, formats: Mapping[str, str], path: str) -> Loader:
+    """The loader as declared, else as locked, else by the suffix. Raises as `find` does."""
+    assert not callable(origin.loader)
+    return find(origin.loader or formats.get(path), path)
 
 
 async def call(thread: str, function: Callable[..., Any], *arguments: object) -> Any:

@@ -83,6 +83,7 @@ class Slot(Generic[T]):
         # Told the digest of a version that the model's own process does not serve any more.
         self.on_quarantine: Callable[[str], None] = _nobody
         self.is_expected = False  # others serve it: so must this process, from its start on
+        self.formats: dict[str, str] = {}  # by path, as last read from the lock file
         self.unshared = ""  # why what was loaded before the fork is not used after it
         self.attempt: asyncio.Task[None] | None = None
         self.latest: Version[T] | None = None  # the newest version made, whatever became of it

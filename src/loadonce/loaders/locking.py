@@ -27,7 +27,7 @@ from loadonce.loaders.base import Loader, no_globals
 from loadonce.loaders.policy import require_trusted
 from loadonce.loaders.table import find, find_any
 
-_NO_FORMAT = "file"
+NO_FORMAT = "file"  # of what no loader answers to
 _NO_ARTIFACTS = frozenset((".py", ".pyc", ".pyi", ".ipynb", ".md", ".rst", ".toml", ".cfg", ".sh"))
 _NO_ARTIFACT_DIRECTORIES = frozenset(("__pycache__", "node_modules", "site-packages"))
 # By the package a class comes from. A program's own package is not among them on purpose: its
@@ -176,7 +176,7 @@ def _lock_one(
         source.close()
     return replace(
         source.entry,
-        format=_NO_FORMAT if loader is None else loader.name,
+        format=NO_FORMAT if loader is None else loader.name,
         globals=names,
         libraries={} if loader is None else installed_versions(_libraries(loader, names)),
         version=before.version if before else None,
