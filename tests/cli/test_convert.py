@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -101,6 +102,52 @@ def test_what_cannot_be_is_told(
     done = run("convert", *arguments)
     assert done.returncode in (1, 2)
     assert problem in " ".join(done.stderr.replace("│", " ").split())
+
+
+FEATURES = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Ratio(TransformerMixin, BaseEstimator):
+    def fit(self, rows, target=None):
+        return self
+    def transform(self, rows):
+        return rows
+    def __sklearn_is_fitted__(self):
+        return True
+"""
+
+
+def test_a_class_of_the_apps_own_is_found_where_serve_finds_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, app = tmp_path / "models", tmp_path / "app"
+    models.mkdir()
+    app.mkdir()
+    (app / "features_of_mine.py").write_text(FEATURES)
+    monkeypatch.syspath_prepend(str(app))
+    kind = importlib.import_module("features_of_mine").Ratio
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    tree = make_pipeline(kind(), DecisionTreeClassifier(max_depth=2)).fit(rows, rows[:, 0] > 0)
+    joblib.dump(tree, models / "own.joblib")
+    lock_directory(models, allow=["features_of_mine.Ratio"])
+    told = " ".join(run("convert", "models", "--app-dir", "app").stdout.split())
+    assert "features_of_mine.Ratio has no graph" in told
+    told = " ".join(run("convert", "models").stdout.split())
+    assert "No module named 'features_of_mine'" in told
+    assert "install 'features_of_mine', or say where it lies (--app-dir, PYTHONPATH)" in told
+
+
+def test_a_result_that_cannot_be_written_does_not_end_the_run(run: Run, models: Path) -> None:
+    (models / "none.joblib").unlink()
+    joblib.dump(joblib.load(models / "good.joblib"), models / "better.joblib")
+    lock_directory(models)
+    (models / "good.predictor.onnx" / "full").mkdir(parents=True)
+    done = run("convert", "models", *BUILDER)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["better.joblib: converted", "good.joblib: refused"]
+    reason = "good.joblib: good.predictor.onnx could not be written: Is a directory"
+    assert reason in done.stdout.splitlines()
+    assert not list(models.glob(".good*"))
 
 
 def test_a_terminal_sees_a_bar_for_each_file(models: Path) -> None:

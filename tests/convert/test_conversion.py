@@ -73,6 +73,18 @@ def test_a_proved_model_is_written_beside_its_source_and_locked_with_its_golden_
     assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
 
 
+def test_a_lock_file_that_broke_meanwhile_is_told_of(save: Save, tmp_path: Path) -> None:
+    save("a.joblib", pipeline(DecisionTreeClassifier(max_depth=2, random_state=0)))
+
+    def break_lock(path: str, stage: str) -> None:
+        (tmp_path / LOCK_NAME).write_text("no lock")
+
+    done = convert_file(tmp_path, "a.joblib", GOOD, on_stage=break_lock)
+    assert not done.is_converted
+    assert done.reason.startswith("a.predictor.onnx is written, but not locked: ")
+    assert (tmp_path / "a.predictor.onnx").exists()
+
+
 def test_one_threshold_one_float_off_is_refused_and_told_of(save: Save, tmp_path: Path) -> None:
     """The control of the proof."""
     save("a.joblib", pipeline(DecisionTreeRegressor(max_depth=6, random_state=0)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .output import console
-from .parameters import Json, size_of
+from .parameters import AppDir, Json, size_of
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -86,6 +86,7 @@ def convert(
         bool,
         typer.Option("--keep-going", help="End with 0 although files were refused."),
     ] = False,
+    app_dir: AppDir = Path("."),
     as_json: Json = False,
 ) -> None:
     """Turn fitted scikit-learn, XGBoost and LightGBM models into ONNX files that give the same
@@ -123,6 +124,7 @@ def convert(
     root, files = _files(path)
     if not files:
         raise typer.BadParameter(f"there is no model in {path}", param_hint="DIR|FILE")
+    sys.path.insert(0, str(app_dir.absolute()))  # as `serve` does: models may name its classes
     done = list(_convert_all(root, files, options))
     if as_json:
         typer.echo(json.dumps([_as_json(each) for each in done], indent=2))

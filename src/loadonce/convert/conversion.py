@@ -80,8 +80,6 @@ def convert_file(
     Raises:
         ConfigurationError: the stored rows are not readable.
         MissingExtraError: onnx or onnxruntime is not installed.
-        LockFileError: the lock file is malformed, or cannot be written.
-        OSError: the result cannot be written.
     """
     root, options = Path(root), options or Options()
     _require_libraries(path)
@@ -206,11 +204,17 @@ def _with_stale_target(root: Path, target: str, made: Conversion) -> Conversion:
 def _written(
     root: Path, target: str, entry: LockEntry, model: bytes, made: Conversion
 ) -> Conversion:
-    replace_file(root / target, model)
+    try:
+        replace_file(root / target, model)
+    except OSError as exc:
+        return replace(made, reason=f"{target} could not be written: {exc.strerror}")
     is_locked = (root / LOCK_NAME).exists()
-    if is_locked:
-        locked = replace(lock_file(root, target), golden=entry.golden)
-        LockFile.read(root).with_entry(locked).write(root)
+    try:
+        if is_locked:
+            locked = replace(lock_file(root, target), golden=entry.golden)
+            LockFile.read(root).with_entry(locked).write(root)
+    except ModelError as exc:
+        return replace(made, reason=f"{target} is written, but not locked: {exc}")
     return replace(
         made,
         path=target,

@@ -91,8 +91,13 @@ class Loader:
                 "",
                 f"the {self.name} loader failed: {type(exc).__name__}: {exc}",
                 path=source.name,
-                hint=f"check that the file really is of format '{self.name}'",
+                hint=self._hint(exc),
             ) from exc
+
+    def _hint(self, cause: Exception) -> str:
+        if isinstance(cause, ModuleNotFoundError):
+            return f"install '{cause.name}', or say where it lies (--app-dir, PYTHONPATH)"
+        return f"check that the file really is of format '{self.name}'"
 
     def crosses_fork(self, options: Mapping[str, object]) -> Fork:
         """Whether what is read with these options may be loaded before a fork."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -181,6 +182,26 @@ def test_calibration_on_other_classes_is_refused() -> None:
 def test_what_is_not_fitted_is_refused() -> None:
     with pytest.raises(Unconvertible, match="Ridge: it does not tell its number of features"):
         build(Ridge(), None)
+
+
+class Ratio(TransformerMixin, BaseEstimator):  # type: ignore[misc,unused-ignore]
+    """A step of an app's own, which does not tell what it was fitted to."""
+
+    def fit(self, rows: object, target: object = None) -> Ratio:
+        return self
+
+    def transform(self, rows: object) -> object:
+        return rows
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def test_a_class_of_ones_own_at_the_start_of_a_pipeline_is_named() -> None:
+    inner = make_pipeline(Ratio(), StandardScaler())
+    model = make_pipeline(inner, Ridge()).fit(data.numbers(), data.amounts())
+    with pytest.raises(Unconvertible, match=r"test_refusals\.Ratio has no graph"):
+        build(model, None)
 
 
 def test_what_another_release_made_otherwise_is_refused() -> None:

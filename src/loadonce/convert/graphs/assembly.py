@@ -68,8 +68,7 @@ def assembled(estimator: Any, feature_names: Sequence[str] | None, text: Collect
     """See `loadonce.convert.graphs.build`."""
     kind = getattr(estimator, "_estimator_type", None) or _kind(estimator)
     if not hasattr(estimator, "n_features_in_"):
-        name = type(estimator).__name__
-        raise Unconvertible(f"{name}: it does not tell its number of features; is it fitted?")
+        raise Unconvertible(_why_unnumbered(estimator))
     names = _names(estimator, feature_names)
     named = names is not None
     inputs = [Input(name) for name in names or _numbered(estimator)]
@@ -84,6 +83,20 @@ def assembled(estimator: Any, feature_names: Sequence[str] | None, text: Collect
         value = scope.answered(scope.regress("", estimator, columns))
         outputs = {"value": (value, int(TensorProto.DOUBLE), [None, 1])}
     return _graph(scope, estimator, kind, named, outputs)
+
+
+def _why_unnumbered(estimator: Any) -> str:
+    """Of a pipeline the first step would tell the number of features; one's own may not."""
+    first = estimator
+    while steps := getattr(first, "steps", None):
+        first = steps[0][1]
+    known = TABLES.transformers.keys() | TABLES.classifiers.keys() | TABLES.regressors.keys()
+    kinds = type(first).__mro__
+    names = {f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}" for kind in kinds}
+    if isinstance(first, str) or names & known:  # "passthrough", or one that was never fitted
+        name = type(estimator).__name__
+        return f"{name}: it does not tell its number of features; is it fitted?"
+    return f"{kinds[0].__module__}.{kinds[0].__qualname__} has no graph"
 
 
 def _kind(estimator: Any) -> str:
