@@ -42,6 +42,7 @@ def supervisor() -> Iterator[Supervisor]:
             yield made
             for worker in made.workers:
                 worker.channel.close()
+        made._board.cover.write(b"")  # it is no server that others should find in this process
 
 
 @pytest.fixture
@@ -112,6 +113,21 @@ class Words(Registry):
     quarantined: Model[str] = artifact(
         "word.txt", loader=lambda source: bytes(source.data).decode()
     )
+
+
+def test_what_it_tells_of_models_is_not_held_back_once_they_serve(supervisor: Supervisor) -> None:
+    """As on a terminal, where progress bars tell of the start."""
+    lines = supervisor._nursery.lines
+    lines._is_starting = True
+    record = logging.LogRecord("loadonce", logging.ERROR, "", 0, "model hangs", (), None)
+    record.loadonce = {"model": "a"}
+    assert not lines.filter(record)
+    ours, theirs = Channel.pair()
+    supervisor._generations.coming = ZygoteProcess(0, ours, 0.0)
+    supervisor._generations.take_over(1)
+    assert lines.filter(record)
+    ours.close()
+    theirs.close()
 
 
 def test_all_workers_hear_of_a_model_in_quarantine(supervisor: Supervisor, tmp_path: Path) -> None:

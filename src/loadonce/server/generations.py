@@ -144,6 +144,7 @@ class Generations:
         old, self.current, self.coming = self.current, self.coming, None
         assert self.current is not None
         if old is None:
+            self._nursery.lines.started()
             self._teller.ready(models)
             self._go_on()
             return

@@ -209,4 +209,7 @@ def _wait_for_threads() -> None:
         log_fields(logging.WARNING, "workers will not have this thread", {"thread": name})
         logger.warning("start it in the app's lifespan, which runs in each worker")
     if _has_polars():
-        logger.warning("polars is imported: its own threads do not survive a fork, calls may hang")
+        logger.warning(
+            "polars is imported: its own threads do not survive a fork, calls may hang; with "
+            "--no-fork each worker loads its own models"
+        )
