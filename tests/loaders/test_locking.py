@@ -152,6 +152,25 @@ def test_every_file_that_may_not_be_locked_is_told_of(filled: Any) -> None:
     assert not (filled.root / LOCK_NAME).exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b"Hello", "not readable as joblib: not a readable pickle: 72 is no instruction of one"),
+        (b"\x80", "not readable as joblib: not a readable pickle: "),
+    ],
+)
+def test_a_file_that_is_no_pickle_is_told_of_with_what_to_do(
+    shelf: Any, content: bytes, problem: str
+) -> None:
+    shelf.put("m.joblib", content)
+    with pytest.raises(ArtifactUnreadableError) as caught:
+        lock_directory(shelf.root)
+    assert caught.value.problem.startswith(problem)
+    assert caught.value.hint.startswith("save the model anew, or take the file out of the root")
+    assert ("--format m.joblib=NAME" in caught.value.hint) is bool(content)
+
+
 def test_streams_that_are_never_read_are_never_locked(shelf: Any) -> None:
     shelf.put("old.joblib", b"ZF0x10")
     with pytest.raises(ArtifactUnreadableError, match=r"joblib before 0\.10"):

@@ -52,8 +52,14 @@ def collect_globals(file: BinaryIO) -> tuple[str, ...]:
     except UnreadablePickleError:
         raise
     except Exception as exc:  # a malformed stream can make the machine fail in any way
-        raise UnreadablePickleError(f"not a readable pickle: {type(exc).__name__}: {exc}") from exc
+        raise UnreadablePickleError(f"not a readable pickle: {_told(exc)}") from exc
     return tuple(sorted(machine.found))
+
+
+def _told(exc: Exception) -> str:
+    if isinstance(exc, KeyError):  # the table of opcodes has no such one
+        return f"{exc} is no instruction of one"
+    return f"{type(exc).__name__}: {exc}".removesuffix(": ")
 
 
 class _Machine(OpcodeUnpickler):

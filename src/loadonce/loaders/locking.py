@@ -28,6 +28,7 @@ from loadonce.loaders.policy import require_trusted
 from loadonce.loaders.table import find, find_any
 
 NO_FORMAT = "file"  # of what no loader answers to
+_REWRITE = "save the model anew, or take the file out of the root"
 _NO_ARTIFACTS = frozenset((".py", ".pyc", ".pyi", ".ipynb", ".md", ".rst", ".toml", ".cfg", ".sh"))
 _NO_ARTIFACT_DIRECTORIES = frozenset(("__pycache__", "node_modules", "site-packages"))
 # By the package a class comes from. A program's own package is not among them on purpose: its
@@ -199,11 +200,14 @@ def _loader(path: str, declared: str | None, before: LockEntry | None) -> Loader
 def _find_globals(loader: Loader, source: Source) -> tuple[str, ...]:
     if loader.find_globals is not no_globals:
         loader.require_libraries(source.name)
+    if loader.find_globals is not no_globals and source.size == 0:
+        raise ArtifactUnreadableError("", "the file is empty", path=source.name, hint=_REWRITE)
     try:
         return loader.find_globals(source)
     except Exception as exc:  # a hostile file can make a parser fail in any way
         problem = f"not readable as {loader.name}: {exc}"
-        raise ArtifactUnreadableError("", problem, path=source.name) from exc
+        hint = f"{_REWRITE}; if it is of another format, `--format {source.name}=NAME` says which"
+        raise ArtifactUnreadableError("", problem, path=source.name, hint=hint) from exc
 
 
 def _libraries(loader: Loader, names: Iterable[str]) -> Iterator[str]:
