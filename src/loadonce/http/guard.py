@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SEEN = "loadonce.guarded"
+_BODY_LIMIT = "starlette.middleware.body_limit"  # its signals have no public type
 _BODY = frozenset({"http.response.body", "http.response.pathsend"})
 _INTERNAL_ERROR = 1011  # a WebSocket's close code
 
@@ -77,6 +78,8 @@ class Guard:
             return
         except Exception as error:
             if self._owner.debug or not leaves_failures_to_us(self._owner):
+                raise
+            if type(error).__module__ == _BODY_LIMIT:  # it has answered 413, or will
                 raise
             await self._answer(error, scope, receive, response, body)
 
