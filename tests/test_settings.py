@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
+from loadonce import ConfigurationError
 from loadonce.settings import Settings
 
 
@@ -24,8 +24,15 @@ def test_a_setting_that_cannot_be_meant_is_named_as_it_was_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LOADONCE_FREEZE", "perhaps")
-    with pytest.raises(ValidationError, match="LOADONCE_FREEZE"):
+    monkeypatch.setenv("LOADONCE_MEMORY_LIMIT", "lots")
+    monkeypatch.setenv("LOADONCE_WORKERS", "x")
+    with pytest.raises(ConfigurationError) as caught:
         Settings()
+    assert str(caught.value) == (
+        "LOADONCE_MEMORY_LIMIT must be a size such as 8GiB or 500MB; LOADONCE_FREEZE must be true "
+        "or false; LOADONCE_WORKERS must be a number above 0, as is WEB_CONCURRENCY, which counts "
+        "without it"
+    )  # and not what it was
 
 
 def test_the_case_of_a_variable_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

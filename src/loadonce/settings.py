@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, ByteSize, Field, PositiveInt
+from pydantic import AliasChoices, ByteSize, Field, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from loadonce.errors import ConfigurationError
+
+_ACCEPTED = {
+    "LOADONCE_MEMORY_LIMIT": "a size such as 8GiB or 500MB",
+    "LOADONCE_PROGRESS": "auto or never",
+    "LOADONCE_WORKERS": "a number above 0, as is WEB_CONCURRENCY, which counts without it",
+}
 
 
 class Settings(BaseSettings):
@@ -25,6 +33,9 @@ class Settings(BaseSettings):
         workers: how many processes like this one share the machine; the threads that libraries may
             start inside a call are cores / workers / inference threads. uvicorn's and gunicorn's
             own `WEB_CONCURRENCY` counts where this is not set.
+
+    Raises:
+        ConfigurationError: a variable says something else than it may.
     """
 
     # An alias instead of a prefix: an error then names the variable as it was given.
@@ -40,3 +51,11 @@ class Settings(BaseSettings):
     workers: PositiveInt = Field(
         default=1, validation_alias=AliasChoices("LOADONCE_WORKERS", "WEB_CONCURRENCY")
     )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            names = dict.fromkeys(str(each["loc"][0]) for each in error.errors())
+            accepted = [f"{name} must be {_ACCEPTED.get(name, 'true or false')}" for name in names]
+            raise ConfigurationError("; ".join(accepted)) from None  # never the value

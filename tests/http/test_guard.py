@@ -526,6 +526,22 @@ def test_a_failure_is_told_by_an_id_that_the_log_names(
     assert "jane" not in caplog.text
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_handler_that_exits_has_failed(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app()
+
+    @app.get("/exit")
+    def leave() -> None:
+        raise kind("secret of jane")
+
+    found = problem(TestClient(app).get("/exit"), 500)
+    assert found["instance"].removeprefix("urn:request:") in caplog.text
+    assert f"route=/exit error={kind.__name__}" in caplog.text
+    assert "jane" not in caplog.text.replace('raise kind("secret of jane")', "")
+
+
 def test_the_apps_own_id_is_used_where_there_is_one(caplog: pytest.LogCaptureFixture) -> None:
     app = make_app()
 

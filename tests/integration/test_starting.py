@@ -99,6 +99,69 @@ def test_a_registry_that_no_lifespan_loads_is_told(write: Write, serve: Launch) 
     assert process.stop() == 0
 
 
+INSTALLED = """
+from contextlib import asynccontextmanager, nullcontext
+from loadonce.http import install
+
+class Models(Registry):
+    a: Model[str] = artifact("a.bin", loader=text)
+
+models = Models(root=HERE / "models")
+
+@asynccontextmanager
+async def own(app: FastAPI) -> Any:
+    note("open")
+    async with nullcontext():
+        yield
+    note("close")
+
+class Wrapped:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+inner = FastAPI(lifespan=own)
+install(inner, models)
+app = Wrapped(inner)
+"""
+
+
+@pytest.mark.parametrize("fork", ["--fork", "--no-fork"])
+def test_an_installed_registry_that_no_lifespan_loads_ends_the_start(
+    write: Write, serve: Launch, tmp_path: Path, fork: str
+) -> None:
+    write(INSTALLED, a=b"hello")
+    process = serve(fork)
+    assert process.wait() == 1
+    assert process.output.count("no lifespan loads Models, whose models the app has installed") == 1
+    assert "ready on" not in process.output
+    assert (tmp_path / "notes.txt").read_text() == "open\nclose\n"
+
+
+def test_an_installed_registry_in_a_lifespan_of_ones_own_is_served(
+    write: Write, serve: Launch
+) -> None:
+    """The control."""
+    write(INSTALLED.replace("with nullcontext()", "with models.running(app)"), a=b"hello")
+    process = serve()
+    assert process.get("/readyz").json() == {"status": "ok", "models": {"a": "ready"}}
+    assert process.stop() == 0
+
+
+def test_a_setting_that_cannot_be_meant_is_named_without_its_value(
+    write: Write, serve: Launch
+) -> None:
+    write(ONE, a=b"hello")
+    process = serve(LOADONCE_MEMORY_LIMIT="lots", LOADONCE_WORKERS="many")
+    assert process.wait() == 1
+    message = process.output.splitlines()[-1]
+    assert message.startswith("LOADONCE_MEMORY_LIMIT must be a size such as 8GiB or 500MB; LOADO")
+    assert "lots" not in process.output
+    assert "many" not in process.output
+
+
 def test_a_factory_makes_the_app(write: Write, serve: Launch) -> None:
     write(ONE, a=b"made")
     process = serve("--factory", target="main:create_app")

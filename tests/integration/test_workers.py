@@ -349,6 +349,7 @@ def test_a_worker_without_a_sign_of_life_is_replaced(started: Started) -> None:
     with contextlib.suppress(httpx2.HTTPError):
         process.get("/block")  # the loop itself, not the process
     until(lambda: len(re.findall("worker stuck", process.output)) == 2)
+    process.wait_for(r'File ".*main.py", line \d+ in block')  # where it was
     until(lambda: process.output.count("worker ready") == 4)
     assert process.stop() == 0
 

@@ -145,6 +145,26 @@ def test_what_a_killed_server_left_is_replaced(watch: Watch, directory: Path) ->
         pass
 
 
+def test_what_other_killed_servers_left_is_removed(watch: Watch, directory: Path) -> None:
+    directory.mkdir(mode=0o700)
+    gone = os.fork()
+    if gone == 0:
+        os._exit(0)
+    os.waitpid(gone, 0)
+    names = [
+        f"{gone}.sock",
+        "1.sock",
+        "own.sock",
+    ]  # of the control: a process that lives, no server's
+    for name in names:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stale:
+            stale.bind(os.fspath(directory / name))
+    with Control(watch, answer, directory).open():
+        assert sorted(path.name for path in directory.iterdir()) == sorted(
+            [f"{os.getpid()}.sock", *names[1:]]
+        )
+
+
 def test_one_that_answers_is_left_alone(
     watch: Watch, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -47,6 +47,13 @@ def test_how_long_to_drain_depends_on_who_sends_requests(
     assert default_drain_delay() == expected
 
 
+def test_more_workers_than_could_be_meant_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadonce.server.options.available_cpus", lambda: 2)
+    assert ServeOptions(target="main:app", workers=128).workers == 128
+    with pytest.raises(ConfigurationError, match="--workers 129: with 2 CPUs at most 128"):
+        ServeOptions(target="main:app", workers=129)
+
+
 def test_a_fork_needs_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loadonce.server.options.is_linux", lambda: False)
     with pytest.raises(ConfigurationError, match="--fork needs Linux"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from loadonce.server.board import Board
 from loadonce.server.channel import Channel
 from loadonce.server.offspring import WorkerProcess, ZygoteProcess
 from loadonce.server.options import ServeOptions
-from loadonce.server.recycling import next_to_recycle, request_limit
+from loadonce.server.recycling import measure_new, next_to_recycle, request_limit
 
 
 @pytest.fixture
@@ -52,6 +53,19 @@ def test_one_that_has_grown_too_big_is_next(workers: list[WorkerProcess]) -> Non
     assert found is not None
     assert found.worker is workers[0]
     assert found.what == "worker too big, replacing it"
+
+
+def test_one_whose_successor_would_be_too_big_at_once_stays_and_that_is_told_once(
+    workers: list[WorkerProcess], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "loadonce")
+    for worker in workers:
+        measure_new(worker, 0)
+        assert worker.base_bytes == 0
+        measure_new(worker, 2**20)
+    for _ in range(3):
+        assert next_to_recycle(workers, 2**20) is None
+    assert caplog.text.count("a new worker is bigger than --max-worker-memory") == 2  # of each
 
 
 @pytest.mark.parametrize("state", ["is_leaving", "is_retiring"])

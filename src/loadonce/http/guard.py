@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SEEN = "loadonce.guarded"
 _BODY_LIMIT = "starlette.middleware.body_limit"  # its signals have no public type
+# A handler, or a library that it calls, may exit: for a server that is a failure like others.
+_FAILURES = (Exception, SystemExit, KeyboardInterrupt)
 _BODY = frozenset({"http.response.body", "http.response.pathsend"})
 _INTERNAL_ERROR = 1011  # a WebSocket's close code
 
@@ -76,7 +78,7 @@ class Guard:
             await self._app(scope, receive, response.send)
         except (ClientDisconnect, CallerLeftError):
             return
-        except Exception as error:
+        except _FAILURES as error:
             if self._owner.debug or not leaves_failures_to_us(self._owner):
                 raise
             if type(error).__module__ == _BODY_LIMIT:  # it has answered 413, or will
@@ -92,7 +94,7 @@ class Guard:
 
     async def _answer(
         self,
-        error: Exception,
+        error: BaseException,
         scope: Scope,
         receive: Receive,
         response: _Response,
@@ -107,7 +109,8 @@ class Guard:
         if not response.is_started:
             answer = problem_response(connection, problem or internal_problem(reference))
             await answer(scope, receive, response.send)
-        if problem is None and "http.response.debug" in scope.get("extensions", ()):
+        is_tested = "http.response.debug" in scope.get("extensions", ())
+        if problem is None and is_tested and isinstance(error, Exception):
             raise error  # a test client, which shows it to the test
         if not response.is_complete:
             raise RequestFailedError(reference) from None
@@ -118,7 +121,7 @@ class Guard:
             await self._app(scope, receive, socket.send)
         except WebSocketDisconnect:
             return
-        except Exception as error:
+        except _FAILURES as error:
             if self._owner.debug:
                 raise
             reference = log_failure(error, scope)
@@ -180,7 +183,7 @@ class _Socket:
             await self.send({"type": "websocket.close", "code": _INTERNAL_ERROR, "reason": ""})
 
 
-def _blame(error: Exception, scope: Scope, body: GuardedBody | None) -> Problem | None:
+def _blame(error: BaseException, scope: Scope, body: GuardedBody | None) -> Problem | None:
     """The request's fault, if it is: the app failed on a value that was doubtful from the start."""
     if not isinstance(error, _ABOUT_VALUES):
         return None

@@ -87,7 +87,7 @@ class GuardedBody:
         """Values of the body that the app may fail on."""
         return self._doubts
 
-    def is_unparsable(self, error: Exception) -> bool:
+    def is_unparsable(self, error: BaseException) -> bool:
         """Whether `error` says that this very body, parsed by a handler itself, is no JSON."""
         if self._body is None:
             return False

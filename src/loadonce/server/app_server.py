@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from loadonce.errors import ConfigurationError
 from loadonce.http.metrics import OVERVIEW
 from loadonce.http.probes import RELOAD_FAILURE
 from loadonce.lifecycle.registry import Registry, registries
@@ -20,6 +21,7 @@ from loadonce.observe.events import log_fields
 from .accepting import Acceptor, Connections, always
 from .departing import departing
 from .gate import Gate
+from .idle import why_idle
 from .joining import joining
 from .journal import Journal
 from .lifespan import Lifespan
@@ -100,6 +102,9 @@ class AppServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Run the app's start, then take connections."""
         await self.lifespan.startup()
+        if reason := why_idle(self.config.app):
+            await self.lifespan.shutdown()
+            raise ConfigurationError(reason)
         assert sockets is not None
         self._acceptor = Acceptor(
             sockets[0],

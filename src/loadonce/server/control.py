@@ -54,6 +54,7 @@ class Control:
             return
         try:
             self._listener = _listener(self.path)
+            _remove_orphans(self.path.parent)
         except OSError as error:
             fields: dict[str, object] = {"path": str(self.path), "reason": str(error)}
             log_fields(logging.WARNING, "no control socket, SIGHUP still reloads", fields)
@@ -154,9 +155,18 @@ def _private(directory: Path) -> None:
         raise PermissionError(f"{directory} is not a directory of this user's alone (mode 700)")
 
 
+def _remove_orphans(directory: Path) -> None:
+    """Remove what servers that were killed have left."""
+    for path in directory.glob("*.sock"):
+        if path.stem.isdigit() and not Path("/proc", path.stem).exists():
+            with contextlib.suppress(OSError):
+                _remove_stale(path)
+
+
 def _remove_stale(path: Path) -> None:
     """Remove what a killed server of the same process id has left; not one that answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        probe.setblocking(False)
         try:
             probe.connect(os.fspath(path))
         except FileNotFoundError:

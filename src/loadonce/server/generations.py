@@ -116,7 +116,7 @@ class Generations:
         self.coming, self.former = former, None
         self.coming.began = time.monotonic()
         # What is locked now is not what it has, and nobody asks to load that again.
-        self.coming.locks |= {path: list(each) for path, each in stamps(self.coming.locks).items()}
+        self.coming.locks |= stamps(self.coming.locks)
         self._teller.reloading("rolling back")
         self._crew.fill()
 
@@ -124,7 +124,7 @@ class Generations:
         """Reload if a lock file has changed."""
         zygote = self.current
         if zygote is not None and (found := changed(zygote.locks)):
-            zygote.locks |= {path: list(stamp) for path, stamp in found.items()}  # asked for once
+            zygote.locks |= found  # asked for once
             log_fields(logging.INFO, "lock file changed", {"paths": ", ".join(found)})
             self.reload(_ignore)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import logging
 import signal
 from collections.abc import Iterable
@@ -10,14 +12,29 @@ from loadonce.observe.events import log_fields
 
 from .offspring import WorkerProcess, kill
 
+# Not one that an app may have a handler for, nor one that writes a core.
+_WHERE: signal.Signals | None = getattr(signal, "SIGRTMAX", None)
+_STDERR = 2
+
+
+def tell_where_when_asked() -> None:
+    """In a worker: let `kill_silent` have it write where its threads are, the names of files and
+    functions only, no values."""
+    if _WHERE is not None:  # pragma: no branch - the tests run on Linux
+        with contextlib.suppress(OSError, RuntimeError):  # it is asked in vain then
+            faulthandler.register(_WHERE, file=_STDERR, all_threads=True, chain=False)
+
 
 def kill_silent(workers: Iterable[WorkerProcess], timeout: float) -> None:
     """Kill those whose event loop has given no sign of life for so many seconds; they are replaced
-    when they have ended."""
+    when they have ended. Asked at one look to write where they are, they are killed at the next."""
     for worker in workers:
-        silence = worker.row.silence
-        if worker.ready_at and silence > timeout:
+        if worker.is_stuck:
+            kill(worker.pid, signal.SIGKILL)
+        elif worker.ready_at and (silence := worker.row.silence) > timeout:
+            worker.is_stuck = True
             fields: dict[str, object] = {"worker": worker.number, "pid": worker.pid}
             fields |= {"seconds": round(silence, 1)} | worker.in_call()
             log_fields(logging.ERROR, "worker stuck, killing it", fields)
-            kill(worker.pid, signal.SIGKILL)
+            if _WHERE is not None:  # pragma: no branch - the tests run on Linux
+                kill(worker.pid, _WHERE)

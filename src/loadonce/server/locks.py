@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from loadonce.lifecycle.declaration import ArtifactOrigin
 from loadonce.lifecycle.locking import resolve_root
 from loadonce.lifecycle.registry import Registry
 
-Stamps = dict[str, tuple[int, ...]]
+Stamps = dict[str, str]
 
 
 def lock_files(known: Iterable[Registry]) -> list[str]:
@@ -27,19 +27,19 @@ def lock_files(known: Iterable[Registry]) -> list[str]:
 
 
 def stamps(paths: Iterable[str]) -> Stamps:
-    """What changes when one of these files is replaced."""
+    """What changes when what one of these files says does."""
     found: Stamps = {}
     for path in paths:
         try:
-            status = os.stat(path)
+            content = Path(path).read_bytes()
         except OSError:
             continue
-        found[path] = (status.st_ino, status.st_mtime_ns, status.st_size)
+        found[path] = hashlib.sha256(content).hexdigest()
     return found
 
 
-def changed(before: Mapping[str, object]) -> Stamps:
+def changed(before: Mapping[str, str]) -> Stamps:
     """The files that are not what they were, as they are now; one that is gone does not count:
     lock files are replaced in one step."""
     now = stamps(before)
-    return {path: stamp for path, stamp in now.items() if list(stamp) != before[path]}
+    return {path: stamp for path, stamp in now.items() if stamp != before[path]}

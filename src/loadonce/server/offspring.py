@@ -86,6 +86,8 @@ class WorkerProcess:
     request_limit: int = 0  # after which it is replaced
     is_retiring: bool = False  # serves until its successor is ready
     is_leaving: bool = False
+    is_stuck: bool = False  # to be killed
+    base_bytes: int = 0  # of memory when it was ready, if there is a limit
     models: list[str] = field(default_factory=list)  # their names, by number
     late: list[str] = field(default_factory=list)  # of those that load late, what it serves by now
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from loadonce.errors import ConfigurationError
+from loadonce.observe.cpus import available_cpus
 from loadonce.observe.events import LogLevel
 from loadonce.owner.parents import is_linux
 
@@ -16,6 +17,7 @@ ReloadPolicy = Literal["availability", "memory"]
 
 _KUBERNETES_DELAY = 5.0  # until a pod's removal has reached every proxy
 _DEFAULT_DELAY = 1.0
+_MOST_WORKERS = 64  # for each CPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,11 @@ class ServeOptions:
             raise ConfigurationError(
                 "--reload-policy memory needs one process that loads for all workers (--fork, on "
                 "Linux): leave it out, and have room for two generations of workers"
+            )
+        if self.workers > (most := _MOST_WORKERS * (cpus := available_cpus())):
+            raise ConfigurationError(
+                f"--workers {self.workers}: with {cpus} CPU{'s' if cpus != 1 else ''} at most "
+                f"{most}; one for each CPU is usual (--workers auto)"
             )
         if self.ssl_certfile is None and (self.ssl_keyfile or self.ssl_ca_certs):
             raise ConfigurationError("TLS needs --ssl-certfile (and --ssl-keyfile)")

@@ -95,6 +95,9 @@ class Preloading:
             Exception: the app cannot be imported, or a required model failed.
         """
         options = self._options
+        from loadonce.settings import Settings  # which the supervisor needs not
+
+        Settings()  # what cannot be meant is told before the import
         self.environment.set()
         os.environ["LOADONCE_WORKERS"] = str(options.workers)
         gc.disable()

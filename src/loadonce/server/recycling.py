@@ -54,6 +54,19 @@ def hung(worker: WorkerProcess, model: str, seconds: float) -> Recycled:
     return Recycled(worker, "model hangs, replacing its worker", figure, logging.ERROR)
 
 
+def measure_new(worker: WorkerProcess, max_bytes: int) -> None:
+    """Note how much memory it has as it becomes ready, if there is a limit; and warn if it is above
+    that, for its successor would be so, too."""
+    if not max_bytes:
+        return
+    worker.base_bytes = memory_of(worker.pid).proportional
+    if worker.base_bytes > max_bytes:
+        fields: dict[str, object] = {"worker": worker.number}
+        fields |= {"bytes": worker.base_bytes, "limit": max_bytes}
+        what = "a new worker is bigger than --max-worker-memory: it is not replaced for that"
+        log_fields(logging.WARNING, what, fields)
+
+
 def next_to_recycle(workers: Sequence[WorkerProcess], max_bytes: int) -> Recycled | None:
     """One of those that serve, if none is being replaced already.
 
@@ -68,10 +81,8 @@ def next_to_recycle(workers: Sequence[WorkerProcess], max_bytes: int) -> Recycle
         if worker.ready_at and 0 < worker.request_limit <= requests:
             figure: dict[str, object] = {"requests": requests}
             return Recycled(worker, "worker has answered enough, replacing it", figure)
-        if (
-            worker.ready_at
-            and max_bytes
-            and (size := memory_of(worker.pid).proportional) > max_bytes
-        ):
+        if not (worker.ready_at and max_bytes) or worker.base_bytes > max_bytes:
+            continue
+        if (size := memory_of(worker.pid).proportional) > max_bytes:
             return Recycled(worker, "worker too big, replacing it", {"bytes": size})
     return None

@@ -29,7 +29,7 @@ from .logs import StartLines
 from .offspring import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .options import ServeOptions
 from .quarantine import Quarantine, suspects_of
-from .recycling import Recycled, hung, next_to_recycle, request_limit
+from .recycling import Recycled, hung, measure_new, next_to_recycle, request_limit
 from .spawning import tell_copies
 from .systemd import Notifier
 from .telling import Teller, has_terminal
@@ -203,6 +203,7 @@ class Supervisor:
         if message["what"] == "late":
             worker.late = message["models"]
             return
+        measure_new(worker, self._options.max_worker_bytes)
         worker.ready_at = time.monotonic()
         zygote.has_served = True
         fields = {

@@ -27,6 +27,7 @@ from .channel import Channel
 from .ending import EXIT_FAILED, failed, guarded
 from .expecting import expect, tell_late
 from .hanging import hung_model
+from .health import tell_where_when_asked
 from .intents import Intents
 from .journal import Journal, known_registries
 from .options import ServeOptions
@@ -90,6 +91,7 @@ def serve_as_worker(
         on_ready: called once requests are accepted.
     """
     channel = birth.channel
+    tell_where_when_asked()
 
     def ready(_url: str) -> None:
         on_ready()
