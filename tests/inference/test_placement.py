@@ -304,6 +304,31 @@ def test_what_is_quick_outlasts_many_others() -> None:
     assert one_call not in profiles.known  # all were quick: the oldest one goes
 
 
+@pytest.mark.parametrize("soon", range(0, 200, 20))
+def test_functions_may_go_while_room_is_made_for_another(soon: int) -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.own = self.__call__
+
+        def __call__(self) -> None: ...
+
+    profiles = Profiles("auto")
+    lasting = Cycle()
+    threshold = gc.get_threshold()
+    gc.disable()
+    try:
+        for _ in range(128):
+            profiles.of(Cycle())
+        gc.set_threshold(gc.get_count()[0] + soon)  # wherever the collector finds it
+        gc.enable()
+        profiles.of(lasting)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
+    assert profiles.known.get(lasting) is not None
+    assert len(profiles.known) <= 128
+
+
 class Service:
     def predict(self, value: int) -> int:
         return value

@@ -308,9 +308,15 @@ class Profiles:
 
     def _make_room(self) -> None:
         if len(self.known) >= _MOST_PROFILES:
-            found = list(self.known.items())
-            expendable = (key for key, its in found if not its.single.is_inline)
-            self._gone(next(expendable, found[0][0]))
+            # Not of items: these are new objects, for which the collector may run, which lets
+            # functions go while the dictionary is walked.
+            found = list(self.known)
+            expendable = (key for key in found if not self._is_inline(key))
+            self._gone(next(expendable, next(iter(found), None)))
+
+    def _is_inline(self, key: object) -> bool:
+        profile = self.known.get(key)
+        return profile is not None and profile.single.is_inline
 
     def _gone(self, key: object) -> None:
         self.known.pop(key, None)
