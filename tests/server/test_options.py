@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -64,14 +64,38 @@ def test_a_fork_needs_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not several.keeps_generation
 
 
-def test_what_workers_that_are_not_forked_cannot_do_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_workers_that_are_not_forked_cannot_do_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="--reload-policy memory needs"):
         ServeOptions(target="main:app", fork=False, workers=2, reload_policy="memory")
     with pytest.raises(ConfigurationError, match="--reload-models needs a supervisor"):
         ServeOptions(target="main:app", fork=False, reload_models=True)
-    monkeypatch.setattr("loadonce.server.options.os", SimpleNamespace(name="nt"))
+
+
+WINDOWS = """
+import asyncio, multiprocessing, os, signal, socket, uvicorn  # which know Windows
+from types import SimpleNamespace
+
+for module, names in (
+    (signal, "SIGHUP SIGCHLD SIGKILL SIG_BLOCK SIG_UNBLOCK SIG_SETMASK pthread_sigmask"),
+    (os, "fork getuid memfd_create posix_spawn setpgid waitpid WNOHANG"),
+    (socket, "AF_UNIX SOCK_SEQPACKET SO_PEERCRED send_fds recv_fds"),
+):
+    for name in names.split():
+        delattr(module, name)
+
+from loadonce.cli.app import command_line
+from loadonce.server import ServeOptions, options
+
+command_line()
+options.os = SimpleNamespace(name="nt")
+try:
     ServeOptions(target="main:app")
-    with pytest.raises(ConfigurationError, match="Linux or macOS"):
-        ServeOptions(target="main:app", workers=2)
+except options.ConfigurationError as error:
+    print(error)
+"""
+
+
+def test_on_windows_all_is_imported_and_to_serve_is_refused() -> None:
+    run = subprocess.run([sys.executable, "-c", WINDOWS], capture_output=True, text=True)
+    expected = "loadonce serves on Linux and macOS only: try `uvicorn main:app` here\n"
+    assert (run.stdout, run.stderr) == (expected, "")

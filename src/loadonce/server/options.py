@@ -87,17 +87,16 @@ class ServeOptions:
     max_worker_requests: int = 0
 
     def __post_init__(self) -> None:
+        if os.name == "nt":
+            raise ConfigurationError(
+                f"loadonce serves on Linux and macOS only: try `uvicorn {self.target}` here"
+            )
         if self.uds is not None and self.fd is not None:
             raise ConfigurationError("--uds and --fd exclude each other: choose one")
         if self.reload_models and not self.has_supervisor:
             raise ConfigurationError("--reload-models needs a supervisor: leave --no-fork out")
         if self.fork and not is_linux():
             raise ConfigurationError("--fork needs Linux: leave it out")
-        if self.workers > 1 and os.name == "nt":
-            raise ConfigurationError(
-                "several workers need Linux or macOS: use --workers 1 here, or several servers "
-                "behind a proxy"
-            )
         if self.loads_in_each_worker and self.reload_policy == "memory":
             raise ConfigurationError(
                 "--reload-policy memory needs one process that loads for all workers (--fork, on "

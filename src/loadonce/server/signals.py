@@ -9,7 +9,10 @@ from typing import Any, Self
 
 from .deadline import Deadline
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Windows lacks one, and has commands that serve nothing.
+STOP_SIGNALS = tuple(
+    each for each in signal.Signals if each.name in ("SIGTERM", "SIGINT", "SIGHUP")
+)
 
 _LAST_SECONDS = 1.8  # for closing what is open, within the 2 s that are promised
 
@@ -53,7 +56,7 @@ class Stopping:
 
     def __enter__(self) -> Self:
         for number in STOP_SIGNALS:
-            is_nohup = number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+            is_nohup = number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
             if not is_nohup:
                 self._before[number] = signal.signal(number, self._receive)
         return self
