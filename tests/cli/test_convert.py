@@ -117,7 +117,7 @@ class Ratio(TransformerMixin, BaseEstimator):
 """
 
 
-def test_a_class_of_the_apps_own_is_found_where_serve_finds_it(
+def test_a_class_of_the_apps_own_is_found_in_its_directory(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models, app = tmp_path / "models", tmp_path / "app"
@@ -132,6 +132,11 @@ def test_a_class_of_the_apps_own_is_found_where_serve_finds_it(
     lock_directory(models, allow=["features_of_mine.Ratio"])
     told = " ".join(run("convert", "models", "--app-dir", "app").stdout.split())
     assert "features_of_mine.Ratio has no graph" in told
+    for taken in ("sitecustomize", "sklearn", "json"):
+        (app / f"{taken}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    told = " ".join(run("convert", "models", "--app-dir", "app").stdout.split())
+    assert "features_of_mine.Ratio has no graph" in told
+    assert not (tmp_path / "ran").exists()  # what lies there takes no other module's place
     told = " ".join(run("convert", "models").stdout.split())
     assert "No module named 'features_of_mine'" in told
     assert "install 'features_of_mine', or say where it lies (--app-dir, PYTHONPATH)" in told

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .output import console
-from .parameters import AppDir, Json, size_of
+from .parameters import Json, size_of
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -86,7 +86,15 @@ def convert(
         bool,
         typer.Option("--keep-going", help="End with 0 although files were refused."),
     ] = False,
-    app_dir: AppDir = Path("."),
+    app_dir: Annotated[
+        Path,
+        typer.Option(
+            "--app-dir",
+            help="Holds the modules that models name; looked into after the installed ones.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = Path("."),
     as_json: Json = False,
 ) -> None:
     """Turn fitted scikit-learn, XGBoost and LightGBM models into ONNX files that give the same
@@ -120,11 +128,11 @@ def convert(
         allow=tuple(allow or ()),
         allow_version_mismatch=Settings().allow_version_mismatch,
         builder=builder,
+        app_dir=app_dir,
     )
     root, files = _files(path)
     if not files:
         raise typer.BadParameter(f"there is no model in {path}", param_hint="DIR|FILE")
-    sys.path.insert(0, str(app_dir.absolute()))  # as `serve` does: models may name its classes
     done = list(_convert_all(root, files, options))
     if as_json:
         typer.echo(json.dumps([_as_json(each) for each in done], indent=2))

@@ -164,6 +164,7 @@ def _request(
         "timeout": options.timeout,
         "memory_bytes": options.memory_bytes,
         "builder": options.builder,
+        "app_dir": str(options.app_dir.absolute()) if options.app_dir is not None else None,
     }
 
 

@@ -31,6 +31,8 @@ class Options:
         allow: with `unlocked`, further globals that pickles may use, as "module.Name".
         allow_version_mismatch: convert files made by another major or minor version of a library.
         builder: what builds the graph, as "module:function": see the reference.
+        app_dir: holds modules that models name; looked into after all others, and only by the
+            process that was shut off.
     """
 
     feature_names: tuple[str, ...] | None = None
@@ -44,6 +46,7 @@ class Options:
     allow: tuple[str, ...] = ()
     allow_version_mismatch: bool = False
     builder: str = "loadonce.convert.graphs:build"
+    app_dir: Path | None = None
 
     def __post_init__(self) -> None:
         if self.feature_names is not None and (

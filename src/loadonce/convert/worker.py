@@ -62,6 +62,8 @@ def _convert(
     from loadonce.convert.stamping import stamp
     from loadonce.convert.stored import StoredRowsError
 
+    if app_dir := request.get("app_dir"):  # last: nothing in it takes an installed module's place
+        sys.path.append(app_dir)
     _tell(answers, {"stage": "loading"})
     estimator = _load(request, given)
     doing = "building"
