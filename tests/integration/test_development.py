@@ -12,6 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from loadonce import lock_directory
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
 Launch = Callable[..., Any]
@@ -112,6 +114,31 @@ def test_an_artifact_that_nobody_locked_is_locked_with_one_line(
     _eventually(f"{process.url}/a", "new!")
     assert process.output.count("locked a.bin on first use") == 1
     assert '[artifacts."a.bin"]' in (models / "models.lock").read_text()
+
+
+def test_an_artifact_that_was_locked_anew_is_served_also_after_a_failure(
+    write: Write, dev: Launch, tmp_path: Path
+) -> None:
+    models = write(APP, a=b"hello")
+    process = dev()
+    url = process.url
+    _eventually(f"{url}/a", "hello!")
+    time.sleep(0.5)  # until the watcher watches
+    (models / "a.bin").write_bytes(b"other")
+    lock_directory(models)
+    _eventually(f"{url}/a", "other!")
+    process.wait_for("detected changes in .*models.lock")
+    (models / "a.bin").write_bytes(b"third")  # and nobody locks it
+    (tmp_path / "main.py").write_text((tmp_path / "main.py").read_text().replace('"!"', '"?"'))
+    process.wait_for("start-up stopped: 1 model failed")
+    refused = httpx2.post(f"{url}/a", content=b"x" * 100_000, timeout=20)
+    assert refused.status_code == 503
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "terminal" in refused.json()["detail"]
+    lock_directory(models)
+    process.wait_for(r"(?s)start-up stopped.*ready on")
+    _eventually(f"{url}/a", "third?")
+    process.stop(signal.SIGINT)
 
 
 FAILING = """

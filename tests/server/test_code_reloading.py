@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +64,17 @@ def test_a_process_that_has_ended_is_not_waited_for(held: tuple[HeldProcess, Cha
     process.join(5.0)
     assert process._channel is not None
     process._give_up(process._channel)
+
+
+def test_lock_files_that_were_altered_are_told_once(held: tuple[HeldProcess, Channel]) -> None:
+    process, theirs = held
+    assert process.altered_locks() == []
+    theirs.send({"what": "loading"})
+    theirs.send({"what": "altered", "paths": ["models.lock"]})
+    assert process.altered_locks() == [Path("models.lock")]
+    assert process.altered_locks() == []
+    theirs.close()
+    os.kill(process._holder, signal.SIGKILL)
+    os.waitid(os.P_PID, process._holder, os.WEXITED | os.WNOWAIT)
+    assert process.altered_locks() == []  # the next start finds that the holder has ended
+    process.join()

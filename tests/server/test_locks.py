@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from loadonce import Model, Registry, artifact, resource
+from loadonce import Model, Registry, artifact, lock_directory, resource
 from loadonce.errors import ConfigurationError
-from loadonce.server.locks import changed, lock_files, stamps
+from loadonce.server.locks import altered, changed, entries, lock_files, stamps
 from loadonce.server.options import ServeOptions
 
 
@@ -39,6 +39,25 @@ def test_a_file_that_is_replaced_has_changed(tmp_path: Path) -> None:
     assert list(changed(before)) == [str(lock)]
     lock.unlink()
     assert changed(before) == {}
+
+
+def test_what_is_added_is_an_alteration_only_where_it_may_help(tmp_path: Path) -> None:
+    path = str(tmp_path / "models.lock")
+    nothing = entries([path])
+    assert altered(nothing, is_wider=True) == []
+    (tmp_path / "a.json").write_text("1")
+    lock_directory(tmp_path)
+    assert altered(nothing, is_wider=False) == []
+    assert altered(nothing, is_wider=True) == [path]
+    before = entries([path])
+    for is_wider in (False, True):
+        assert altered(before, is_wider=is_wider) == []
+    (tmp_path / "a.json").write_text("2")
+    lock_directory(tmp_path)
+    for is_wider in (False, True):
+        assert altered(before, is_wider=is_wider) == [path]
+    (tmp_path / "models.lock").unlink()
+    assert altered(before, is_wider=True) == []
 
 
 def test_who_reloads_models_is_a_supervisor() -> None:

@@ -29,7 +29,8 @@ def dev(
 ) -> None:
     """Serve an app while you write it: restarts when code changes, locks new artifacts.
 
-    On Linux, models whose bytes and loaders have not changed stay loaded.
+    On Linux it restarts for a changed models.lock, too, and models whose bytes and loaders have not
+    changed stay loaded.
 
     An artifact that is not in the lock file is locked on first use, with one printed line. That is
     trust without a look, so only this machine can reach the server; any other --host is refused.

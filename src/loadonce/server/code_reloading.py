@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -59,11 +60,23 @@ class HeldProcess:
                 self._give_up(self._channel)
                 return
             what = received[0]["what"]
-            self._is_loading = what == "loading"
+            self._note(what)
             if what == "ended":
                 return
             if self._is_loading and not loading:
                 self._give_up(self._channel)
+
+    def altered_locks(self) -> list[Path]:
+        """The lock files of the app that have been altered, as far as its holder has told by
+        now."""
+        found: list[Path] = []
+        while self._channel is not None and select.select([self._channel], [], [], 0.0)[0]:
+            received = self._channel.receive()
+            if received is None:  # the next start finds it so
+                break
+            self._note(received[0]["what"])
+            found += map(Path, received[0].get("paths", ()))
+        return found
 
     def end(self) -> None:
         """Let the holder end, too."""
@@ -71,6 +84,10 @@ class HeldProcess:
             self._channel.close()
             self._channel = None
             os.waitpid(self._holder, 0)
+
+    def _note(self, what: str) -> None:
+        if what in ("loading", "loaded"):
+            self._is_loading = what == "loading"
 
     def _give_up(self, channel: Channel) -> None:
         kill(self._holder, signal.SIGKILL)  # and with it what it has forked
@@ -98,7 +115,7 @@ class HeldProcess:
 
 
 class CodeReload(ChangeReload):
-    """Restarts the app's process when code changes.
+    """Restarts the app's process when code changes, or a lock file.
 
     Args:
         config: what uvicorn's watcher wants to know.
@@ -117,6 +134,10 @@ class CodeReload(ChangeReload):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.signal_handler)
         self.held.start()
+
+    def should_restart(self) -> list[Path] | None:
+        """What has changed, code or lock files."""
+        return super().should_restart() or self.held.altered_locks() or None
 
     def restart(self) -> None:
         """Another process, of the code as it is now."""

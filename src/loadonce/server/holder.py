@@ -28,11 +28,13 @@ from .channel import Channel, Message
 from .ending import EXIT_STOPPED
 from .importing import set_environment
 from .journal import known_registries
+from .locks import Entries, altered, entries, lock_files
 from .offspring import kill
 from .one_thread import OneThread
 from .options import ServeOptions
 from .own_code import is_own
 from .preparing import prepare
+from .refusing import Refusal
 from .serving import serve
 from .watching import Watch
 from .worker import reseed
@@ -41,6 +43,7 @@ from .zygote import become
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+_LOOK = 0.5  # seconds between two looks at the lock files
 _EXPECTED = ("a resource", NOT_LOCKED)
 
 
@@ -69,6 +72,8 @@ class Holder:
         self._environment = OneThread()
         self._keeper = Keeper()
         self._wishes: list[Wish] = []
+        self._locks: Entries = {}  # as they were when the app's process read them
+        self._refusal = Refusal(self._watch, listener)
         self._child = 0
         self._is_wanted = False
         self._is_over = False
@@ -81,6 +86,7 @@ class Holder:
         prepare(self._options, _nobody)
         with self._watch.signals():
             self._watch.listen(self._channel, self._hear, self._end)
+            self._look_at_locks()
             while not self._is_over:
                 self._watch.turn()
         return EXIT_STOPPED
@@ -105,6 +111,7 @@ class Holder:
         if not self._is_wanted:  # any more
             return
         gc.freeze()
+        self._refusal.end()
         ours, theirs = Channel.pair()
         child = os.fork()
         if child == 0:
@@ -118,7 +125,10 @@ class Holder:
         self._watch.listen(ours, self._note, _nothing)
 
     def _note(self, message: Message) -> None:
-        self._wishes.append(Wish(**message))
+        if "locks" in message:
+            self._locks = entries(message["locks"])
+        else:
+            self._wishes.append(Wish(**message))
 
     def _bury(self, pid: int, _status: int) -> None:
         if pid != self._child:
@@ -131,6 +141,16 @@ class Holder:
         elif self._wishes:
             self._load()
             self._watch.after(0.0, self._fork)
+        else:
+            self._refusal.begin()
+
+    def _look_at_locks(self) -> None:
+        """Tell the server of those that have been altered. What the app's process has locked on
+        first use is no news, unless it does not run."""
+        if found := altered(self._locks, is_wider=self._refusal.is_on):
+            self._locks = {}
+            self._channel.send({"what": "altered", "paths": found})
+        self._watch.after(_LOOK, self._look_at_locks)
 
     def _load(self) -> None:
         self._channel.send({"what": "loading"})
@@ -160,6 +180,7 @@ class Holder:
 
     def _adopt(self, channel: Channel) -> None:
         """The app is imported: let its models adopt what is loaded, or ask for it to be loaded."""
+        channel.send({"locks": lock_files(known_registries())})
         wishes: dict[Slot[Any], Wish] = {}
         reasons: dict[str, list[str]] = defaultdict(list)
         for registry in known_registries():

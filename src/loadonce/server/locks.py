@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from loadonce.artifacts import LOCK_NAME
+from loadonce.artifacts import LOCK_NAME, LockEntry, LockFile
+from loadonce.errors import LockFileError
 from loadonce.lifecycle.declaration import ArtifactOrigin
 from loadonce.lifecycle.locking import resolve_root
 from loadonce.lifecycle.registry import Registry
 
 Stamps = dict[str, str]
+Entries = dict[str, Mapping[str, LockEntry]]
 
 
 def lock_files(known: Iterable[Registry]) -> list[str]:
@@ -43,3 +45,32 @@ def changed(before: Mapping[str, str]) -> Stamps:
     lock files are replaced in one step."""
     now = stamps(before)
     return {path: stamp for path, stamp in now.items() if stamp != before[path]}
+
+
+def entries(paths: Iterable[str]) -> Entries:
+    """What these files say now; one that cannot be read says nothing."""
+    found: Entries = {}
+    for path in paths:
+        try:
+            found[path] = LockFile.read(Path(path).parent).entries
+        except LockFileError:
+            found[path] = {}
+    return found
+
+
+def altered(before: Entries, *, is_wider: bool) -> list[str]:
+    """The files that say something else than before; with `is_wider` also if they only say more.
+    One that cannot be read does not count."""
+    return [
+        path
+        for path, now in entries(before).items()
+        if now and _differs(before[path], now, is_wider=is_wider)
+    ]
+
+
+def _differs(
+    before: Mapping[str, LockEntry], now: Mapping[str, LockEntry], *, is_wider: bool
+) -> bool:
+    if is_wider:
+        return dict(now) != dict(before)
+    return any(now.get(name) != entry for name, entry in before.items())
