@@ -20,6 +20,8 @@ def departing(protocol: type[Any]) -> type[Any]:
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             if self.cycle is not None and self.cycle.disconnected:
-                drop_calls(self.cycle.scope.get(USED, ()), self.cycle.scope[TASK])
+                scope = self.cycle.scope
+                if USED in scope:  # else its task may not have begun
+                    drop_calls(scope[USED], scope[TASK])
 
     return Departing
