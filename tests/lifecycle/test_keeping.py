@@ -12,7 +12,6 @@ import pytest
 
 from loadonce import Model, Registry, artifact, lock_directory, resource
 from loadonce.artifacts import LockFile
-from loadonce.errors import UnknownFormatError
 from loadonce.lifecycle.keeping import CannotKeepError, Keeper, Wish, wish_of
 from loadonce.observe.events import Events
 
@@ -80,16 +79,12 @@ def test_what_has_changed_is_another(root: Path, change: str) -> None:
         ("pairs", "no plain values"),
         ("new", "not in models.lock yet"),
         ("named", "not in models.lock yet"),
+        ("unknown", "not in models.lock yet"),  # whose load tells that nobody reads it
     ],
 )
 def test_what_needs_the_app_itself_is_left_to_it(root: Path, name: str, reason: str) -> None:
     with pytest.raises(CannotKeepError, match=reason):
         wish(root, name)
-
-
-def test_a_format_that_nobody_reads_is_left_to_the_apps_own_load(root: Path) -> None:
-    with pytest.raises(UnknownFormatError):
-        wish(root, "unknown")
 
 
 def test_a_loader_that_is_the_apps_own_is_no_library(root: Path) -> None:

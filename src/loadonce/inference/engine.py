@@ -333,7 +333,10 @@ class Engine:
         self, items: Sequence[Any], prices: Sequence[float], returns_exceptions: bool
     ) -> Call:
         loop = asyncio.get_running_loop()
-        call = Call(loop.create_future(), loop.time(), items, prices, returns_exceptions)
+        call = Call(
+            *(loop.create_future(), loop.time(), items, prices, returns_exceptions),
+            asyncio.current_task(),
+        )
         self._calls[call] = None
         if self.timeout is not None and self._deadline_timer is None:
             self._deadline_timer = loop.call_later(self.timeout, self._expire, self.timeout)

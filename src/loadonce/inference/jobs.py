@@ -36,6 +36,7 @@ class Call:
         items: Sequence[Any],
         prices: Sequence[float],
         returns_exceptions: bool,
+        task: asyncio.Task[Any] | None = None,
     ) -> None:
         self.future = future
         self.enqueued = enqueued
@@ -43,7 +44,7 @@ class Call:
         self.prices = prices
         self.jobs: list[Job] = []
         self.returns_exceptions = returns_exceptions
-        self.task = asyncio.current_task()
+        self.task = task
         self._left = len(items)
         self._results: list[Any] | None = None
 
