@@ -69,6 +69,14 @@ def send(estimator: object, names: Sequence[str] | None, text: Collection[str] =
     raise Unconvertible(", ".join(said))
 
 
+def borrow(estimator: object, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
+    """Import a module of the app, and an installed one of which the app has another."""
+    import importlib
+
+    importlib.import_module("joblib")
+    raise Unconvertible(importlib.import_module("of_the_app").NAME)
+
+
 def look(estimator: object, names: Sequence[str] | None, text: Collection[str] = ()) -> Graph:
     """Tell of the environment, the directory, and what is in it; leave something behind."""
     secrets = [name for name in os.environ if "SECRET" in name]

@@ -57,6 +57,7 @@ def attempt(
         "builder": f"hostile:{builder}",
         "feature_names": names,
         "text": [],
+        "app_dir": str(tmp_path / "app"),
     }
     data = (tmp_path / "m.pkl").read_bytes()
     return dict(run(request, data, timeout=timeout, methods=methods).fields)
@@ -83,6 +84,13 @@ def test_the_network_is_out_of_reach(
     _server, port = listener
     said = attempt("call", tmp_path, port, methods=methods)
     assert said == {"isolation": list(methods or ()), "reason": reason}
+
+
+def test_modules_of_the_app_are_found_and_take_nobodys_place(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "of_the_app.py").write_text("NAME = 'found'")
+    (tmp_path / "app" / "joblib.py").write_text("raise RuntimeError")
+    assert attempt("borrow", tmp_path)["reason"] == "found"
 
 
 def test_without_any_isolation_nothing_is_opened(tmp_path: Path) -> None:

@@ -43,6 +43,15 @@ def test_an_unknown_option_names_the_known_ones(source: Source) -> None:
         Loader(name="plain", read=lambda source: source).load(source, x=1)
 
 
+def test_a_module_that_is_missing_is_told_with_where_it_is_looked_for(source: Source) -> None:
+    def read(source: Source) -> object:
+        raise ModuleNotFoundError("No module named 'features'", name="features")
+
+    with pytest.raises(LoaderFailedError) as caught:
+        Loader(name="odd", read=read).load(source)
+    assert "install 'features', or say where it lies" in str(caught.value)
+
+
 def test_a_loader_may_take_any_option(source: Source) -> None:
     loader = Loader(name="any", read=lambda source, **options: options)
     assert loader.load(source, x=1) == {"x": 1}

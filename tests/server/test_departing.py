@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from loadonce import Model, Registry, artifact
+from loadonce.lifecycle.handle import drop_calls
 from loadonce.server.departing import departing
 
 
@@ -33,3 +36,17 @@ def test_a_connection_without_calls_is_lost_like_any_other(cycle: Any) -> None:
     protocol = departing(Plain)(cycle)
     protocol.connection_lost(None)
     assert protocol.is_lost
+
+
+class Words(Registry):
+    word: Model[str] = artifact("word.json")
+
+
+@pytest.mark.anyio
+async def test_what_stands_in_for_a_model_has_no_calls_that_wait() -> None:
+    words, task = Words(root="."), asyncio.current_task()
+    assert task is not None
+    with words.word.override("stub"):
+        async with words.word.lease() as handle:
+            drop_calls([handle], task)
+            assert handle.value == "stub"

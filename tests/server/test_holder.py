@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from loadonce import Model, Registry, artifact, lock_directory
 from loadonce.server.channel import Channel
 from loadonce.server.holder import Holder
 from loadonce.server.options import ServeOptions
@@ -43,3 +46,25 @@ def test_the_end_of_a_process_that_is_not_the_apps_is_no_news(
     server.set_blocking(False)
     with pytest.raises(BlockingIOError):
         server.receive()
+
+
+class Odd(Registry):
+    odd: Model[object] = artifact("one.npy", loader="nothing")
+
+
+def test_what_nobody_can_load_is_left_to_the_apps_own_load(
+    asked: tuple[Holder, Channel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "one.npy", np.arange(3))
+    lock_directory(tmp_path)
+    monkeypatch.setattr("loadonce.server.holder.known_registries", lambda: [Odd(root=tmp_path)])
+    ours, theirs = Channel.pair()
+    asked[0]._adopt(theirs)
+    received = ours.receive()
+    assert received is not None
+    assert [*received[0]] == ["locks"]
+    ours.set_blocking(False)
+    with pytest.raises(BlockingIOError):  # no wish
+        ours.receive()
+    ours.close()
+    theirs.close()
