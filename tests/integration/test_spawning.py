@@ -14,22 +14,17 @@ import pytest
 
 from loadonce import lock_directory
 
-from .test_workers import Load, children_of, is_alive, until, workers_of
+from .test_workers import OPENED, Load, children_of, is_alive, until, workers_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
 Launch = Callable[..., Any]
 Write = Callable[..., Path]
 
-APP = """
-import os, sys
+APP = (
+    OPENED
+    + """
 from loadonce.http import install
-
-def audit(event: str, args: tuple[Any, ...]) -> None:
-    if event == "open" and isinstance(args[0], str) and args[0].endswith(".bin"):
-        os.write(2, f"opened {Path(args[0]).name}\\n".encode())
-
-sys.addaudithook(audit)
 
 def is_fine(value: str) -> bool:
     return value != "wrong"
@@ -56,6 +51,7 @@ async def reload() -> None:
 async def environment() -> tuple[str, int]:
     return os.environ["LOADONCE_WORKERS"], os.getpgrp() == os.getpid()
 """
+)
 
 # What macOS lacks, taken away before anything else runs.
 ELSEWHERE = """

@@ -26,6 +26,17 @@ _BUSY = 3.0  # seconds that a busy machine may add; without what is tested it we
 Launch = Callable[..., Any]
 Write = Callable[..., Path]
 
+# For an app of a test: writes which artifacts its processes open.
+OPENED = """
+import os, sys
+
+def audit(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open" and isinstance(args[0], str) and args[0].endswith(".bin"):
+        os.write(2, f"opened {Path(args[0]).name}\\n".encode())
+
+sys.addaudithook(audit)
+"""
+
 APP = """
 import os, random, sys, threading
 import numpy.random
