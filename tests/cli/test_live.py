@@ -10,8 +10,8 @@ from rich.console import Console
 from loadonce.cli.live import show_live
 from loadonce.observe.memory import Memory
 from loadonce.observe.statistics import CallStatistics
-from loadonce.server.cover import Cover
-from loadonce.server.running import LiveModel, ProcessStatus, ServerStatus
+from loadonce.server.board.cover import Cover
+from loadonce.server.board.running import LiveModel, ProcessStatus, ServerStatus
 
 
 def shown(server: ServerStatus) -> list[str]:

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from loadonce.cli.app import command_line
-from loadonce.server import running
-from loadonce.server.cover import Cover
+from loadonce.server.board import running
+from loadonce.server.board.cover import Cover
 
 
 def test_a_server_without_a_control_socket_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,10 +36,10 @@ lock_directory(".")
 
 FORK = """
 import asyncio, gc, os, signal, sys, time
-from loadonce.server.one_thread import OneThread
+from loadonce.server.system.one_thread import OneThread
 OneThread().set()
 from loadonce import Model, Registry, artifact
-from loadonce.server.native_jobs import run_jobs_alone
+from loadonce.server.workers.native_jobs import run_jobs_alone
 
 class Models(Registry):
     histogram: Model[object] = artifact("histogram.joblib")

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from loadonce.server.running import find_cover
+from loadonce.server.board.running import find_cover
 
 from .test_reloads import least_memory
 from .test_workers import OPENED, Load, children_of, until, workers_of

@@ -19,9 +19,9 @@ import httpx2
 import pytest
 
 from loadonce import lock_directory
-from loadonce.server.channel import Message
-from loadonce.server.ordering import ordered
-from loadonce.server.running import find_cover
+from loadonce.server.board.running import find_cover
+from loadonce.server.system.channel import Message
+from loadonce.server.workers.ordering import ordered
 
 from .test_workers import Load, children_of, is_alive, until, workers_of
 

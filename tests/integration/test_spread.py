@@ -24,7 +24,7 @@ async def pid() -> int:
 
 # As if each worker took whatever it saw first.
 GREEDY = """
-from loadonce.server.accepting import Share
+from loadonce.server.app.accepting import Share
 Share.__call__ = lambda self: True
 """
 

@@ -76,7 +76,7 @@ def inspect(
 
 
 def _show_live(pid: int | None, *, as_json: bool) -> None:
-    from loadonce.server.running import find_server
+    from loadonce.server.board.running import find_server
 
     from . import live
 

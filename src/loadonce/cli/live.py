@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from loadonce.server.running import LiveModel, ProcessStatus, ServerStatus
+    from loadonce.server.board.running import LiveModel, ProcessStatus, ServerStatus
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 

@@ -59,7 +59,7 @@ def rehearse(target: str, app_dir: Path, *, is_factory: bool, began: float) -> R
         ConfigurationError: the app cannot be imported.
     """
     from loadonce.server import ServeOptions, import_app
-    from loadonce.server.process import import_what_serves
+    from loadonce.server.app.process import import_what_serves
 
     from . import app as _command  # noqa: F401  # as `loadonce serve` does
 

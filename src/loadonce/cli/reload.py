@@ -53,7 +53,7 @@ def rollback(pid: _Pid = None, socket: _Socket = None) -> None:
 
 def _order(what: str, pid: int | None, socket: Path | None, until: str) -> None:
     from loadonce.errors import LoadOnceError
-    from loadonce.server.ordering import ordered
+    from loadonce.server.workers.ordering import ordered
 
     from .app import print_error
 
@@ -82,7 +82,7 @@ def _told(what: str, message: dict[str, object]) -> str:
 
 def _control_of(pid: int | None) -> Path:
     from loadonce.errors import ConfigurationError
-    from loadonce.server.running import find_cover
+    from loadonce.server.board.running import find_cover
 
     cover, _board = find_cover(pid)
     if not cover.control:

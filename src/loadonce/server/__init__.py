@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from loadonce.observe.events import LogLevel
 
-from .development import develop
-from .ending import end_process
-from .importing import import_app
+from .app.ending import end_process
+from .app.importing import import_app
+from .dev.development import develop
 from .options import ServeOptions, default_drain_delay
 from .serving import serve
 

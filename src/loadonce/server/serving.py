@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import gc
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from loadonce.observe.collection import paused
 
-from .certificates import check_certificates
-from .cover import Cover
-from .ending import EXIT_CANNOT_FORK, guarded, tell_failure
-from .importing import import_app
-from .journal import Journal
-from .listening import listening, url_of
-from .logs import StartLines, configure_logging
+from .app.certificates import check_certificates
+from .app.configuring import configure_process
+from .app.ending import EXIT_CANNOT_FORK, guarded, tell_failure
+from .app.importing import import_app
+from .app.listening import listening, url_of
+from .app.logs import StartLines
+from .app.process import AppProcess, config_of, loaded_models
+from .board.cover import Cover
+from .board.journal import Journal
+from .board.telling import tell_ready
 from .options import ServeOptions
-from .process import AppProcess, config_of, loaded_models
-from .signals import STOP_SIGNALS
-from .systemd import Notifier
-from .telling import tell_ready
-
-# Beside a model written in Python, /livez took half as long as with Python's 5 ms (median 8 -> 4,
-# lag of the event loop 6 -> 2 ms), at the same throughput; beside scikit-learn it changes nothing.
-_SWITCH_INTERVAL = 0.001
-
-# New objects that outlive their death, before the collector looks at them. Requests that wait for a
-# batch hold some 60 each; with Python's 700 it found a hundred of them alive again and again, which
-# took a tenth of the time of such requests.
-_COLLECT_AFTER = 5_000
+from .system.signals import STOP_SIGNALS
+from .system.systemd import Notifier
 
 
 def serve(
@@ -69,30 +59,9 @@ def serve(
     return _serve_alone(options, lines, began, notifier, listener, on_import)
 
 
-def configure_process(options: ServeOptions, *, is_silent: bool = False) -> StartLines:
-    """What a process that serves, or its forebears, sets for itself.
-
-    Args:
-        options: of the server.
-        is_silent: another process tells of the models' start.
-    """
-    lines = configure_logging(
-        options.log_level,
-        access_log=options.access_log,
-        package=options.target.partition(":")[0].partition(".")[0],
-        shows_errors=options.shows_errors,
-        is_silent=is_silent,
-    )
-    if not faulthandler.is_enabled():
-        faulthandler.enable(2)
-    sys.setswitchinterval(_SWITCH_INTERVAL)
-    gc.set_threshold(_COLLECT_AFTER, 20, 50)
-    return lines
-
-
 def _supervise(options: ServeOptions, lines: StartLines, began: float, notifier: Notifier) -> int:
     with paused():
-        from .supervisor import Supervisor
+        from .workers.supervisor import Supervisor
 
     try:
         with listening(options) as listener:

@@ -37,7 +37,7 @@ async def running_client(
     # Late: httpx2 comes with the extra loadonce[testing].
     from httpx2 import ASGITransport, AsyncClient
 
-    from loadonce.server.lifespan import Lifespan
+    from loadonce.server.app.lifespan import Lifespan
 
     lifespan = Lifespan(app, is_required=False)
     try:

@@ -1,0 +1,114 @@
+"""Listening sockets: opened before anything is imported or loaded, so that a bad address costs
+nothing, and already accepting connections, which wait until the app can answer them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loadonce.errors import ConfigurationError
+from loadonce.server.options import ServeOptions
+
+BACKLOG = 2048
+
+
+@contextmanager
+def listening(options: ServeOptions) -> Iterator[socket.socket]:
+    """The socket to serve on, listening; a Unix socket's file is removed at the end.
+
+    Raises:
+        ConfigurationError: the address is in use, not allowed, or none of this machine's.
+    """
+    if options.fd is not None:
+        listener = _inherited(options.fd)
+    elif options.uds is not None:
+        listener = _unix(options.uds, options.uds_mode)
+    else:
+        listener = _tcp(options.host, options.port)
+    try:
+        with listener:
+            yield listener
+    finally:
+        if options.uds is not None:
+            options.uds.unlink(missing_ok=True)
+
+
+def url_of(listener: socket.socket, scheme: str) -> str:
+    """What to type into a browser, or where a Unix socket lies."""
+    address = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"{scheme}+unix:{address}"
+    host, port = address[0], address[1]
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _tcp(host: str, port: int) -> socket.socket:
+    try:
+        known = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise ConfigurationError(f"--host {host}: {error.strerror}") from error
+    family, kind, protocol, _name, address = known[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # At once: two processes may bind one port, but only one may listen on it.
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {error.strerror} (choose another --port, or 0 "
+            "for any that is free)"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _unix(path: Path, mode: int) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        before = os.umask(0o777 & ~mode)  # never open to more, not even for a moment
+        try:
+            listener.bind(os.fspath(path))
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"--uds {path}: {error.strerror or error}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what a server that was killed left behind; nothing that anyone answers on."""
+    try:
+        is_socket = stat.S_ISSOCK(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_socket:
+        return  # bind() says that the name is taken
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink()
+
+
+def _inherited(fd: int) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=fd)
+        is_listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise ConfigurationError(f"--fd {fd}: {error.strerror}: not a socket") from error
+    if not is_listening:
+        listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener

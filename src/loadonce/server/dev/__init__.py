@@ -1,0 +1,1 @@
+"""The development server: models stay loaded while code changes."""

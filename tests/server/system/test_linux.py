@@ -1,0 +1,62 @@
+"""What only Linux offers does what it says."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadonce.server.options import ServeOptions
+from loadonce.server.system import linux
+
+
+def test_new_clients_are_ignored_while_those_that_wait_are_served() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        waiting = socket.create_connection(listener.getsockname())
+        assert linux.refuse_new_connections(listener)
+        with pytest.raises(TimeoutError):
+            socket.create_connection(listener.getsockname(), timeout=0.2)
+        waiting.sendall(b"hello")
+        accepted, _address = listener.accept()
+        assert accepted.recv(5) == b"hello"
+        accepted.close()
+        waiting.close()
+
+
+def test_to_close_the_listener_instead_resets_those_that_wait() -> None:
+    """The control."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        waiting = socket.create_connection(listener.getsockname())
+    with waiting, pytest.raises(ConnectionError):
+        waiting.recv(5)
+
+
+def test_a_unix_socket_is_not_found_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert linux.refuse_new_connections(listener)
+        assert not path.exists()
+
+
+def test_where_there_are_no_filters_nothing_happens() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.close()
+    assert linux.refuse_new_connections(listener) is False
+
+
+def test_elsewhere_new_clients_cannot_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(sys, "platform", "darwin")
+        assert linux.refuse_new_connections(listener) is False
+        monkeypatch.undo()
+        assert linux.refuse_new_connections(listener)  # the control
+
+
+def test_elsewhere_each_worker_loads_its_own_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not ServeOptions(target="main:app", workers=2).loads_in_each_worker
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert ServeOptions(target="main:app", workers=2).loads_in_each_worker
+    assert not ServeOptions(target="main:app").loads_in_each_worker

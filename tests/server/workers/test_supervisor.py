@@ -1,0 +1,262 @@
+"""What a supervisor decides without a zygote; the rest: tests/integration/test_workers.py."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadonce import Model, Registry, artifact, lock_directory
+from loadonce.server.app.logs import StartLines
+from loadonce.server.board.journal import Journal
+from loadonce.server.options import ServeOptions
+from loadonce.server.system.channel import Channel, Message
+from loadonce.server.system.systemd import Notifier
+from loadonce.server.workers.generations import _kill_slow
+from loadonce.server.workers.offspring import WorkerProcess, ZygoteProcess
+from loadonce.server.workers.quarantine import suspects_of
+from loadonce.server.workers.supervisor import Supervisor
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    lines = StartLines(logging.NullHandler(), has_bars=False)
+    options = ServeOptions(target="main:app", workers=2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = Supervisor(options, lines, listener, time.monotonic(), Notifier(""))
+        with made._watch.signals():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            yield made
+            for worker in made.workers:
+                worker.channel.close()
+        made._board.cover.write(b"")  # it is no server that others should find in this process
+
+
+@pytest.fixture
+def child() -> int:
+    """A process that waits for a signal."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.write(write, b"x")
+        signal.pause()
+        os._exit(0)
+    assert os.read(read, 1) == b"x"  # no signal comes too early
+    os.close(read)
+    os.close(write)
+    return pid
+
+
+def asked_for(supervisor: Supervisor) -> tuple[WorkerProcess, Channel]:
+    """A worker that the (missing) zygote was asked for, and its end of the channel."""
+    ours, theirs = Channel.pair()
+    zygote = ZygoteProcess(0, theirs, 0.0, is_alive=False)
+    worker = WorkerProcess(1, zygote, supervisor._board[0], ours, 0.0)
+    supervisor.workers.append(worker)
+    ours.set_blocking(False)
+    return worker, theirs
+
+
+def test_a_terminal_that_closes_stops_it(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere SIGHUP reloads."""
+    monkeypatch.setattr(sys, "stdin", _Terminal())
+    supervisor._receive(signal.SIGHUP)
+    supervisor._generations.start()  # a timer that comes too late
+    assert supervisor._code == 0
+    assert supervisor._generations.coming is None
+
+
+@pytest.mark.parametrize("why", ["stop", "leave"])
+def test_a_worker_that_is_born_too_late_ends_at_once(
+    supervisor: Supervisor, child: int, why: str
+) -> None:
+    worker, theirs = asked_for(supervisor)
+    if why == "stop":
+        supervisor._stop(signal.SIGTERM)
+    else:
+        worker.is_leaving = True
+    supervisor._hear_worker(worker, {"what": "born", "pid": child, "models": []})
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == (-signal.SIGTERM if why == "stop" else -signal.SIGKILL)
+    theirs.close()
+
+
+def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor) -> None:
+    worker, theirs = asked_for(supervisor)
+    supervisor._generations.current = worker.zygote
+    theirs.send({"what": "born", "pid": 4_000_000, "models": []})
+    supervisor._bury(4_000_000, -signal.SIGSEGV)
+    assert supervisor.workers == []
+    theirs.close()
+
+
+class Words(Registry):
+    """Its model has a name of its own: registries of other tests may live still."""
+
+    quarantined: Model[str] = artifact(
+        "word.txt", loader=lambda source: bytes(source.data).decode()
+    )
+
+
+def test_what_it_tells_of_models_is_not_held_back_once_they_serve(supervisor: Supervisor) -> None:
+    """As on a terminal, where progress bars tell of the start."""
+    lines = supervisor._nursery.lines
+    lines._is_starting = True
+    record = logging.LogRecord("loadonce", logging.ERROR, "", 0, "model hangs", (), None)
+    record.loadonce = {"model": "a"}
+    assert not lines.filter(record)
+    ours, theirs = Channel.pair()
+    supervisor._generations.coming = ZygoteProcess(0, ours, 0.0)
+    supervisor._generations.take_over(1)
+    assert lines.filter(record)
+    ours.close()
+    theirs.close()
+
+
+def test_all_workers_hear_of_a_model_in_quarantine(supervisor: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "word.txt").write_text("word")
+    lock_directory(tmp_path)
+    other, hears = asked_for(supervisor)
+    supervisor._generations.current = other.zygote
+    hears.set_blocking(False)
+    crashed, theirs = asked_for(supervisor)
+    crashed.row, crashed.models = supervisor._board[1], ["quarantined"]
+    words = Words(root=tmp_path)
+    with words.loaded():
+        Journal(supervisor._board, crashed.row).publish(0)
+        digest = words.quarantined.status().sha256
+    crashed.pid = crashed.row.pid
+    for _ in range(4):
+        crashed.row.mark(1).begin()
+        (suspect,) = suspects_of(crashed)
+        supervisor._quarantine.judge(time.monotonic(), [suspect])
+    with pytest.raises(BlockingIOError):
+        hears.receive()
+    supervisor._lose_worker(crashed, -signal.SIGSEGV)
+    received = hears.receive()
+    assert received is not None
+    assert received[0]["what"] == "quarantine"
+    assert [each["sha256"] for each in received[0]["models"]] == [digest]
+    hears.close()
+    theirs.close()
+
+
+def test_what_one_worker_finds_in_quarantine_the_others_hear_of_once(
+    supervisor: Supervisor,
+) -> None:
+    worker, theirs = asked_for(supervisor)
+    theirs.set_blocking(False)
+    for digest in ("a" * 64, "a" * 64, "b" * 64):
+        told = {"what": "quarantined", "model": "owned", "sha256": digest}
+        supervisor._hear_worker(worker, told)
+    supervisor._hear_worker(worker, told | {"model": "other"})
+    for count in (1, 2, 3):
+        received = theirs.receive()
+        assert received is not None
+        assert received[0]["what"] == "quarantine"
+        assert len(received[0]["models"]) == count
+    with pytest.raises(BlockingIOError):
+        theirs.receive()
+    assert supervisor._nursery.quarantine.digests_of("owned") == {"a" * 64, "b" * 64}
+    theirs.close()
+
+
+@pytest.mark.parametrize("why", ["", "stopping", "nobody forks", "leaving"])
+def test_a_worker_in_which_a_model_hangs_retires_where_another_can_take_its_place(
+    supervisor: Supervisor, why: str
+) -> None:
+    worker, theirs = asked_for(supervisor)
+    worker.pid, worker.ready_at = 4_000_000, 1.0
+    worker.zygote.is_alive = why != "nobody forks"
+    supervisor._code = 0 if why == "stopping" else None
+    if why == "leaving":
+        former, other = asked_for(supervisor)
+        former.is_leaving = True
+        other.close()
+    supervisor._hear_worker(worker, {"what": "hung", "model": "a", "seconds": 9.0})
+    assert worker.is_retiring is (why == "")
+    supervisor._hear_worker(worker, {"what": "hung", "model": "a", "seconds": 9.5})
+    theirs.close()
+
+
+def test_a_worker_that_was_never_forked_is_not_waited_for(supervisor: Supervisor) -> None:
+    worker, theirs = asked_for(supervisor)
+    supervisor._miss_worker(worker)
+    assert supervisor.workers == []
+    theirs.close()
+    worker, theirs = asked_for(supervisor)
+    worker.pid = 4_000_000  # the control: of this one SIGCHLD tells
+    supervisor._miss_worker(worker)
+    assert supervisor.workers == [worker]
+    theirs.close()
+
+
+def test_what_fails_while_it_stops_spoils_the_exit_code(supervisor: Supervisor) -> None:
+    ours, theirs = Channel.pair()
+    supervisor._generations.coming = ZygoteProcess(0, ours, 0.0, is_alive=False)
+    supervisor._stop(signal.SIGTERM)
+    assert supervisor._code == 0
+    supervisor._generations.fail(3, "the loading process died")
+    assert supervisor._code == 1
+    theirs.close()
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_who_waits_for_a_reload_is_told_of_a_stop_once(
+    supervisor: Supervisor, serves: bool
+) -> None:
+    generations = supervisor._generations
+    told: list[Message] = []
+    generations._is_taking_over = serves
+    if serves:
+        generations._asked = [told.append]  # has had its answer
+        generations.reload(told.append)
+    else:
+        generations.coming = asked_for(supervisor)[0].zygote
+        generations._asked = [told.append]
+    supervisor._stop(signal.SIGTERM)
+    assert told == [{"what": "failed", "reason": "the server is stopping"}]
+    generations.reload(told.append)
+    assert told[1:] == told[:1]
+    if generations.coming is not None:
+        generations.coming.channel.close()
+
+
+def test_a_process_that_does_not_end_is_killed(supervisor: Supervisor, child: int) -> None:
+    ours, theirs = Channel.pair()
+    zygote = ZygoteProcess(child, ours, 0.0)
+    _kill_slow(zygote)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    zygote.is_alive = False
+    _kill_slow(zygote)  # the control: somebody else may have that number now
+    ours.close()
+    theirs.close()
+
+
+def test_a_generation_that_was_replaced_meanwhile_is_not_replaced_again(
+    supervisor: Supervisor,
+) -> None:
+    ours, theirs = Channel.pair()
+    generations = supervisor._generations
+    generations.current = ZygoteProcess(0, ours, 0.0)
+    generations._replace()
+    assert generations.coming is None
+    ours.close()
+    theirs.close()
