@@ -246,8 +246,9 @@ def test_it_needs_nothing_that_only_linux_has(spawn: Spawn, tmp_path: Path) -> N
         assert process.get("/a").json() == "new"
         assert load.failures == []
         assert process.stop() == 0
-    # Only Linux can keep new clients away while those that wait are served: these were too late.
-    assert len(load.failures) <= 8
+    # Only Linux can keep new clients away while those that wait are served: these were too late,
+    # each client perhaps once for each worker.
+    assert len(load.failures) <= 2 * 8
     assert process.output.count('"requests_lost": 0') == 4
 
 
