@@ -6,6 +6,7 @@ Tests that take `route_class` run on FastAPI's own route and on the direct one.
 # No `from __future__ import annotations`: FastAPI has to see the routes' local types.
 
 import functools
+import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -220,6 +221,28 @@ def test_functions_that_take_the_request_see_it_with_its_body(
     assert found.json() == [13, {"value": 1.5}, 2, "a", 1.5]
     assert left == ["function", "request"]
     assert client.get("/bare").json() == "GET b''"
+
+
+@pytest.mark.anyio
+async def test_a_request_that_has_ended_leaves_nothing_to_the_collector(app: FastAPI) -> None:
+    def with_request(request: Request) -> str:
+        return request.url.path
+
+    @app.post("/row")
+    async def read(row: Row, path: Annotated[str, Depends(with_request)]) -> str:
+        return path
+
+    assert (await _outcome(app, [_part(b'{"value": 1}')]))[1]["body"] == b'"/row"'
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await _outcome(app, [_part(b'{"value": 1}')])
+        gc.collect()
+        left = [kind.__name__ for kind in map(type, gc.garbage)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert "Request" not in left
 
 
 def test_a_plain_function_runs_in_a_thread(app: FastAPI, client: TestClient) -> None:

@@ -1209,3 +1209,25 @@ async def test_the_error_of_a_caller_that_was_closed_is_not_reported_as_lost() -
     gc.collect()
     assert lost == []
     await engine.close()
+
+
+async def test_calls_that_have_ended_leave_nothing_to_the_collector() -> None:
+    engine = make(placement="thread")
+
+    async def every_kind() -> None:
+        assert await engine.batch("key", 2, doubled, 3) == 6
+        assert await engine.batch_many("key", 2, doubled, [1, 2]) == [2, 4]
+        assert await engine.run(len, "four") == 4
+
+    await every_kind()
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await every_kind()
+        await engine.close(grace=10)
+        gc.collect()
+        left = [one for one in gc.garbage if type(one).__module__.startswith("loadonce")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert left == []

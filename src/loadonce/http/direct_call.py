@@ -59,17 +59,20 @@ class DirectCall:
             await self._plain()(scope, receive, send)
             return
         exchange = Exchange(scope, receive, send)
-        arguments = await self._arguments(exchange)
-        if arguments is None:
-            await self._plain()(scope, exchange.replay, send)
-            return
         try:
-            if self._hands_out_requests:
-                await self._answer_with_stacks(exchange, arguments)
-            else:
-                await self._answer(exchange, arguments)
-        except Exception as error:
-            await exchange.fail(error)
+            arguments = await self._arguments(exchange)
+            if arguments is None:
+                await self._plain()(scope, exchange.replay, send)
+                return
+            try:
+                if self._hands_out_requests:
+                    await self._answer_with_stacks(exchange, arguments)
+                else:
+                    await self._answer(exchange, arguments)
+            except Exception as error:
+                await exchange.fail(error)
+        finally:
+            exchange.close()
 
     def _is_for_fastapi(self, scope: Scope) -> bool:
         if scope.get("fastapi.telemetry") is not None:

@@ -100,6 +100,11 @@ class Exchange:
         app = wrap_app_handling_exceptions(failing, await self.request())
         await app(self.scope, self.receive, send)
 
+    def close(self) -> None:
+        """Let go of the request, which knows this exchange: a cycle that would wait for the
+        collector, and hold all that the request had until then."""
+        self._request = None
+
     def _joined(self) -> bytes:
         return b"".join(message.get("body", b"") for message in self._messages)
 

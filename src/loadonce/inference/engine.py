@@ -232,7 +232,7 @@ class Engine:
         except BaseException as error:
             self._leave(call, error)
             raise
-        del self._calls[call]
+        self._forget(call)
         return results[0]
 
     async def batch_many(
@@ -370,16 +370,20 @@ class Engine:
         except BaseException as error:
             self._leave(call, error)
             raise
-        del self._calls[call]
+        self._forget(call)
         return results
+
+    def _forget(self, call: Call) -> None:
+        del self._calls[call]
+        call.jobs.clear()  # which know the call: a cycle, that would wait for the collector
 
     def _leave(self, call: Call, error: BaseException) -> None:
         """Free the place of a caller that leaves, before its turn perhaps: others may wait."""
         if isinstance(error, asyncio.CancelledError | CallerLeftError):
             self.statistics.cancelled += len(call.items)
-        del self._calls[call]
         call.forget()
         self._dispatcher.withdraw(call)
+        self._forget(call)
 
     def _expire(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()
