@@ -10,8 +10,8 @@ from rich.console import Console
 from loadonce.cli.live import show_live
 from loadonce.observe.memory import Memory
 from loadonce.observe.statistics import CallStatistics
-from loadonce.server.board.cover import Cover
 from loadonce.server.board.running import LiveModel, ProcessStatus, ServerStatus
+from loadonce.server.board.server_info import ServerInfo
 
 
 def shown(server: ServerStatus) -> list[str]:
@@ -33,8 +33,8 @@ def test_workers_are_shown_with_what_they_do() -> None:
     loading = ProcessStatus("zygote", 9, 0.5, Memory(), {})
     statistics = CallStatistics(calls=4, errors=1, rejected=3).snapshot({})
     model = LiveModel("a", ("ready",), ("v1", "v2"), 2048, 4096, statistics, 2, {"inline": 5})
-    cover = Cover("0", 7, "main:[app]", "http://h", 2, time.time() - 3 * 86400)
-    lines = shown(ServerStatus(cover, (loading, worker, leaving), (model,)))
+    info = ServerInfo("0", 7, "main:[app]", "http://h", 2, time.time() - 3 * 86400)
+    lines = shown(ServerStatus(info, (loading, worker, leaving), (model,)))
     assert lines[0] == "main:[app] on http://h, pid 7, for 3.0 d"
     assert lines[3] == "zygote 9 0 B 0 B 0 B 0.5 s"
     assert lines[4] == "worker 1 8 3.0 MiB 1.0 MiB 2.0 MiB heap 1.0 MiB 7 2 1 1.5 min"

@@ -36,7 +36,7 @@ lock_directory(".")
 
 FORK = """
 import asyncio, gc, os, signal, sys, time
-from loadonce.server.system.one_thread import OneThread
+from loadonce.system.one_thread import OneThread
 OneThread().set()
 from loadonce import Model, Registry, artifact
 from loadonce.server.workers.native_jobs import run_jobs_alone

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from loadonce.server.board.running import find_cover
+from loadonce.server.board.running import find_info
 
 from .test_reloads import least_memory
 from .test_workers import OPENED, Load, children_of, until, workers_of
@@ -96,7 +96,7 @@ class Clients(Load):
 
 def connections_of(process: Any, pid: int) -> int:
     """How many connections a (stopped) worker has accepted."""
-    _cover, board = find_cover(process.popen.pid)
+    _info, board = find_info(process.popen.pid)
     (row,) = [row for row in board if row.pid == pid]
     return row.connections
 

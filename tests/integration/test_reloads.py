@@ -19,9 +19,9 @@ import httpx2
 import pytest
 
 from loadonce import lock_directory
-from loadonce.server.board.running import find_cover
-from loadonce.server.system.channel import Message
+from loadonce.server.board.running import find_info
 from loadonce.server.workers.ordering import ordered
+from loadonce.system.channel import Message
 
 from .test_workers import Load, children_of, is_alive, until, workers_of
 
@@ -131,7 +131,7 @@ Lock = Callable[[bytes], None]
 
 
 def control_of(process: Any) -> Path:
-    return Path(find_cover(process.popen.pid)[0].control)
+    return Path(find_info(process.popen.pid)[0].control)
 
 
 def order(process: Any, what: str, until: str = "ended", path: Path | None = None) -> Message:

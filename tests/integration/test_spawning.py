@@ -57,14 +57,14 @@ async def environment() -> tuple[str, int]:
 ELSEWHERE = """
 import os, socket, sys
 from types import SimpleNamespace
-from loadonce.owner import parents
+from loadonce.system import linux
 
-parents.sys = SimpleNamespace(platform="darwin")
+linux.sys = SimpleNamespace(platform="darwin")
 
 def refuse(*_arguments):
     raise AssertionError("this is for Linux")
 
-parents.prctl = refuse
+linux.prctl = refuse
 del os.memfd_create, socket.SO_PEERCRED, socket.SOCK_SEQPACKET, socket.MSG_CMSG_CLOEXEC
 
 def hide(event, arguments):

@@ -37,8 +37,8 @@ from loadonce.lifecycle import slot as slot_module
 from loadonce.lifecycle.inheriting import why_not_inherited
 from loadonce.lifecycle.owning import _renew, connect
 from loadonce.lifecycle.version import Version
-from loadonce.owner import crashes as crashes_module
 from loadonce.owner import keeper as keeper_module
+from loadonce.system import crashes as crashes_module
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 
@@ -288,7 +288,7 @@ async def test_elsewhere_than_on_linux_the_model_lives_here(
 
 
 def keeper_of(models: Registry) -> int:
-    kept: Any = models._kept
+    kept: Any = models._owned_models
     pid: int = kept._keeper.pid
     return pid
 

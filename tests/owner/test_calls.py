@@ -28,9 +28,9 @@ from loadonce.owner import wire as wire_module
 from loadonce.owner.arena import Arena
 from loadonce.owner.client import OwnerClient
 from loadonce.owner.door import Door
-from loadonce.owner.elsewhere import Elsewhere
 from loadonce.owner.engine import OwnedEngine
 from loadonce.owner.messages import BATCH, MANY, RUN
+from loadonce.owner.remote import RemoteObject
 from loadonce.owner.server import OwnerServer, refuse
 
 from .test_codec import Plain
@@ -175,7 +175,7 @@ async def test_a_call_crosses_with_its_arguments_and_its_result() -> None:
         client = await owner.client()
         result = await client.call(RUN, echo, (1, (2,)), {"b": b"c"})
         assert result == ["value", 1, (2,), {"b": b"c"}]
-        assert "0 calls" in repr(Elsewhere(client))
+        assert "0 calls" in repr(RemoteObject(client))
         await client.close()
 
 
@@ -451,7 +451,7 @@ async def test_an_engine_sends_away_what_is_elsewhere_and_runs_what_is_here() ->
     async with an_owner() as owner:
         client = await owner.client()
         engine = OwnedEngine("m", CallStatistics(), placement="inline")
-        values: list[tuple[Any, str]] = [(Elsewhere(client), "value"), ("here", "here")]
+        values: list[tuple[Any, str]] = [(RemoteObject(client), "value"), ("here", "here")]
         for value, expected in values:
             assert await engine.run(echo, value) == [expected, {}]
             named = {"self": 1, "function": 2}

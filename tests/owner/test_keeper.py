@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from loadonce.owner import crashes as crashes_module
 from loadonce.owner import keeper as keeper_module
-from loadonce.owner.crashes import Culprits
 from loadonce.owner.door import Door
-from loadonce.owner.keeper import Keeper, Ward, fork_keeper
-from loadonce.owner.pulse import Pulse
+from loadonce.owner.heartbeat import Heartbeat
+from loadonce.owner.keeper import Keeper, OwnerProcess, fork_keeper
+from loadonce.system import crashes as crashes_module
+from loadonce.system.crashes import Culprits
 
 pytestmark = pytest.mark.timeout(60)
 
-Run = Callable[[Door, Pulse], int]
+Run = Callable[[Door, Heartbeat], int]
 
 
 @contextmanager
@@ -29,13 +29,15 @@ def kept(
 ) -> Iterator[tuple[Keeper, list[Door]]]:
     """A keeper of owners that do this."""
     known = culprits or Culprits()
-    wards = [Ward(f"m{number}", *Door.pair(), run, known) for number, run in enumerate(runs)]
-    keeper = fork_keeper(wards, guardian=guardian, prepare=lambda: None)
+    owners = [
+        OwnerProcess(f"m{number}", *Door.pair(), run, known) for number, run in enumerate(runs)
+    ]
+    keeper = fork_keeper(owners, guardian=guardian, prepare=lambda: None)
     try:
-        yield keeper, [ward.outside for ward in wards]
+        yield keeper, [owner.outside for owner in owners]
     finally:
-        for ward in wards:
-            ward.outside.close()
+        for owner in owners:
+            owner.outside.close()
         keeper.close()
 
 
@@ -62,10 +64,10 @@ def lines(path: Path) -> list[str]:
 
 
 def noting(path: Path, then: Run) -> Run:
-    def run(door: Door, pulse: Pulse) -> int:
+    def run(door: Door, heartbeat: Heartbeat) -> int:
         with path.open("a") as file:
             file.write(f"{os.getpid()}\n")
-        return then(door, pulse)
+        return then(door, heartbeat)
 
     return run
 
@@ -78,18 +80,18 @@ def nobody_is_behind(door: Door) -> bool:
     return False
 
 
-def serves(door: Door, pulse: Pulse) -> int:
+def serves(door: Door, heartbeat: Heartbeat) -> int:
     while True:
-        pulse.beat()
+        heartbeat.beat()
         time.sleep(0.05)
 
 
-def dies(door: Door, pulse: Pulse) -> int:
-    pulse.beat()
+def dies(door: Door, heartbeat: Heartbeat) -> int:
+    heartbeat.beat()
     return 5
 
 
-def fails(door: Door, pulse: Pulse) -> int:
+def fails(door: Door, heartbeat: Heartbeat) -> int:
     raise ValueError("a bug")
 
 
@@ -145,9 +147,9 @@ def test_one_that_dies_again_and_again_is_started_with_pauses(
 
 
 def dies_with(digest: str, number: signal.Signals) -> Run:
-    def run(door: Door, pulse: Pulse) -> int:
-        pulse.digest = digest
-        pulse.beat()
+    def run(door: Door, heartbeat: Heartbeat) -> int:
+        heartbeat.digest = digest
+        heartbeat.beat()
         os.kill(os.getpid(), number)
         return 0
 
@@ -173,10 +175,10 @@ def test_what_an_owner_had_that_died_five_times_may_not_serve(
     monkeypatch.setattr(crashes_module, "_FIRST_DELAY", 0.01)
     culprits = Culprits()
 
-    def run(door: Door, pulse: Pulse) -> int:
+    def run(door: Door, heartbeat: Heartbeat) -> int:
         with (tmp_path / "a").open("a") as file:
             file.write(",".join(culprits.known) + "\n")
-        return dies_with(digest, number)(door, pulse)
+        return dies_with(digest, number)(door, heartbeat)
 
     with kept(run, culprits=culprits) as (_keeper, doors):
         stack.enter_context(doors[0].knock().socket)

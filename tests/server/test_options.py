@@ -99,3 +99,10 @@ def test_on_windows_all_is_imported_and_to_serve_is_refused() -> None:
     run = subprocess.run([sys.executable, "-c", WINDOWS], capture_output=True, text=True)
     expected = "loadonce serves on Linux and macOS only: try `uvicorn main:app` here\n"
     assert (run.stdout, run.stderr) == (expected, "")
+
+
+def test_elsewhere_each_worker_loads_its_own_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not ServeOptions(target="main:app", workers=2).loads_in_each_worker
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert ServeOptions(target="main:app", workers=2).loads_in_each_worker
+    assert not ServeOptions(target="main:app").loads_in_each_worker

@@ -20,7 +20,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 def as_json(server: ServerStatus) -> dict[str, object]:
     """For programs."""
     return {
-        **asdict(server.cover),
+        **asdict(server.info),
         "processes": [asdict(each) for each in server.processes],
         "models": [asdict(each) for each in server.models],
     }
@@ -28,10 +28,10 @@ def as_json(server: ServerStatus) -> dict[str, object]:
 
 def show_live(out: Console, server: ServerStatus) -> None:
     """For people."""
-    cover = server.cover
-    since = _duration(time.time() - cover.started)
+    info = server.info
+    since = _duration(time.time() - info.started)
     out.print(
-        f"{cover.target} on {cover.url}, pid {cover.pid}, for {since}", markup=False, soft_wrap=True
+        f"{info.target} on {info.url}, pid {info.pid}, for {since}", markup=False, soft_wrap=True
     )
     out.print()
     out.print(_processes(server.processes))

@@ -14,7 +14,7 @@ from loadonce.lifecycle.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadResult:
     """What became of the models.
 
     Attributes:
@@ -28,7 +28,7 @@ class Loaded:
     seconds: float
 
 
-async def load_all(registries: Sequence[Registry]) -> Loaded:
+async def load_all(registries: Sequence[Registry]) -> LoadResult:
     """Run the registries, one after the other as most lifespans do, and leave them again."""
     rows: list[ModelStatus] = []
     error: LoadOnceError | None = None
@@ -44,4 +44,4 @@ async def load_all(registries: Sequence[Registry]) -> Loaded:
             attempts = [model.slot.attempt for model in registry]
             await asyncio.gather(*(attempt for attempt in attempts if attempt is not None))
             rows += registry.status()
-    return Loaded(rows, error, seconds)
+    return LoadResult(rows, error, seconds)

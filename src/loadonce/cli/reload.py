@@ -82,11 +82,11 @@ def _told(what: str, message: dict[str, object]) -> str:
 
 def _control_of(pid: int | None) -> Path:
     from loadonce.errors import ConfigurationError
-    from loadonce.server.board.running import find_cover
+    from loadonce.server.board.running import find_info
 
-    cover, _board = find_cover(pid)
-    if not cover.control:
+    info, _board = find_info(pid)
+    if not info.control:
         raise ConfigurationError(
-            f"server {cover.pid} has no control socket (--no-fork): see its log"
+            f"server {info.pid} has no control socket (--no-fork): see its log"
         )
-    return Path(cover.control)
+    return Path(info.control)

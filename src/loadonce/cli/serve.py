@@ -195,9 +195,9 @@ def serve(
 
       loadonce serve shop.app:create_app --factory --host 0.0.0.0 --port 80
     """
-    from loadonce.owner.parents import is_linux
     from loadonce.server import ServeOptions, default_drain_delay, end_process
     from loadonce.server import serve as serve_app
+    from loadonce.system.linux import is_linux
 
     options = ServeOptions(
         target=target,

@@ -14,7 +14,7 @@ from loadonce.loaders import Fork
 
 Root = str | os.PathLike[str] | Callable[[], str | os.PathLike[str]]
 When = Literal["startup", "background", "first_use"]
-Place = Placement | Literal["process"]
+ModelPlacement = Placement | Literal["process"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Declaration:
     warmup: Callable[[Any], object] | None = None
     golden: Golden | Callable[[Any], bool] | None = None
     close: Callable[[Any], object] | None = None
-    placement: Place = "auto"
+    placement: ModelPlacement = "auto"
     threads: int = 1
     thread_safe: bool = True
     max_batch_size: int = 64

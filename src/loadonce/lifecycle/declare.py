@@ -13,7 +13,7 @@ from loadonce.errors import ConfigurationError
 from loadonce.inference import Placement
 from loadonce.loaders import Fork
 
-from .declaration import ArtifactOrigin, Declaration, Place, ResourceOrigin, Root, When
+from .declaration import ArtifactOrigin, Declaration, ModelPlacement, ResourceOrigin, Root, When
 from .model import Model
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def artifact(
     warmup: Callable[[T], object] | None = None,
     golden: Golden | Callable[[T], bool] | None = None,
     close: Callable[[T], object] | None = None,
-    placement: Place = "auto",
+    placement: ModelPlacement = "auto",
     threads: int = 1,
     thread_safe: bool = True,
     max_batch_size: int = 64,

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overl
 from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
 from loadonce.inference.engine import LATER, BatchFunction
 from loadonce.inference.streaming import stream
-from loadonce.owner.elsewhere import Elsewhere
+from loadonce.owner.remote import RemoteObject
 
 from .slot import Slot
 from .version import Version
@@ -242,7 +242,7 @@ class Handle(Generic[T]):
 
     def _here(self, refusal: str) -> T:
         value = self._version.value
-        if isinstance(value, Elsewhere):
+        if isinstance(value, RemoteObject):
             raise ConfigurationError(
                 f"model '{self.name}' lives in a process of its own (placement=\"process\"), so "
                 f"{refusal}"

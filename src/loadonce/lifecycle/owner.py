@@ -14,12 +14,12 @@ from typing import Any
 
 from loadonce.errors import StartupError
 from loadonce.observe.events import Events, log_event, log_fields
-from loadonce.owner.crashes import Culprits
 from loadonce.owner.door import Door
-from loadonce.owner.keeper import EXIT_NOT_LOADED, Keeper, Ward, fork_keeper
-from loadonce.owner.pulse import Pulse
+from loadonce.owner.heartbeat import Heartbeat
+from loadonce.owner.keeper import EXIT_NOT_LOADED, Keeper, OwnerProcess, fork_keeper
 from loadonce.owner.server import OwnerServer, refuse
 from loadonce.settings import Settings
+from loadonce.system.crashes import Culprits
 
 from .handle import Handle
 from .manager import Manager
@@ -45,27 +45,29 @@ def keep_owners(
         owned: the slots, each with the root of its artifacts.
         guardian, prepare: as for `fork_keeper`.
     """
-    wards = []
+    owners = []
     for slot, root in owned:
         slot.door, inside = Door.pair()
         culprits = Culprits(slot.quarantined)
         run = partial(run_owner, slot, root, culprits)
-        wards.append(Ward(slot.name, slot.door, inside, run, culprits))
-    return fork_keeper(wards, guardian=guardian, prepare=prepare)
+        owners.append(OwnerProcess(slot.name, slot.door, inside, run, culprits))
+    return fork_keeper(owners, guardian=guardian, prepare=prepare)
 
 
-def run_owner(slot: Slot[Any], root: Path, culprits: Culprits, door: Door, pulse: Pulse) -> int:
+def run_owner(
+    slot: Slot[Any], root: Path, culprits: Culprits, door: Door, heartbeat: Heartbeat
+) -> int:
     """Be the process that has this model; returns its exit code.
 
     Args:
         slot: as the app declares it.
         root: of the artifacts.
         culprits: the versions that are not to be loaded.
-        door, pulse: the owner's.
+        door, heartbeat: the owner's.
     """
     own = _own_slot(slot)
     own.quarantined |= culprits.known
-    return asyncio.run(_own(own, root, door, pulse))
+    return asyncio.run(_own(own, root, door, heartbeat))
 
 
 def _own_slot(slot: Slot[Any]) -> Slot[Any]:
@@ -73,10 +75,10 @@ def _own_slot(slot: Slot[Any]) -> Slot[Any]:
     return slot.twin(declared)
 
 
-async def _own(own: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
+async def _own(own: Slot[Any], root: Path, door: Door, heartbeat: Heartbeat) -> int:
     events = Events()
     events.subscribe(log_event)
-    events.subscribe(lambda _event: _tell_digest(own, pulse))
+    events.subscribe(lambda _event: _tell_digest(own, heartbeat))
     settings = Settings().model_copy(update={"workers": 1})
     manager = Manager([own], root, settings, events)
     try:
@@ -88,7 +90,7 @@ async def _own(own: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
         refuse(door, own.name, own.error)
         await manager.stop()
         return EXIT_NOT_LOADED
-    beating = asyncio.create_task(_beat(own, pulse))
+    beating = asyncio.create_task(_beat(own, heartbeat))
     server = OwnerServer(
         own.name,
         door,
@@ -103,16 +105,16 @@ async def _own(own: Slot[Any], root: Path, door: Door, pulse: Pulse) -> int:
     return 0
 
 
-def _tell_digest(own: Slot[Any], pulse: Pulse) -> None:
+def _tell_digest(own: Slot[Any], heartbeat: Heartbeat) -> None:
     """What is to blame if this process dies now: the newest version, unless that has failed."""
     version = own.latest if own.error is None else own.current
     if version is not None:
-        pulse.digest = version.sha256
+        heartbeat.digest = version.sha256
 
 
-async def _beat(slot: Slot[Any], pulse: Pulse) -> None:
+async def _beat(slot: Slot[Any], heartbeat: Heartbeat) -> None:
     while True:
-        pulse.beat()
+        heartbeat.beat()
         engine = slot.running_engine()
         if engine.hung_seconds > _HUNG:
             fields = {"model": slot.name, "seconds": round(engine.hung_seconds, 1)}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from loadonce.errors import LoaderFailedError, LoadOnceError, QuarantinedError
-from loadonce.owner.elsewhere import Elsewhere
+from loadonce.owner.remote import RemoteObject
 
 from .slot import Running, Slot
 from .version import State, Version
@@ -34,7 +34,7 @@ async def connect(slot: Slot[Any], version: Version[Any]) -> None:
     from loadonce.owner.client import OwnerClient  # with the codec: most apps need neither
 
     serving = slot.current.value if slot.current is not None else None
-    if isinstance(serving, Elsewhere) and not slot.has_newer:
+    if isinstance(serving, RemoteObject) and not slot.has_newer:
         await serving.client.reload()
     slot.has_newer = False
     if slot.before_knock is not None:
@@ -54,7 +54,7 @@ async def connect(slot: Slot[Any], version: Version[Any]) -> None:
     version.is_inherited = True
     version.close = client.close
     version.ended = asyncio.create_task(client.lost(), name=f"owner-{slot.name}")
-    version.publish(Elsewhere(client))
+    version.publish(RemoteObject(client))
 
 
 def _renew(slot: Slot[Any], version: Version[Any]) -> None:

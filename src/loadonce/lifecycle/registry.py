@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from loadonce.settings import Settings
 
-    from .kept import Kept
     from .manager import Manager
+    from .owned_models import OwnedModels
     from .verifying import MakeRoom
 
 _alive: weakref.WeakSet[Registry] = weakref.WeakSet()
@@ -85,7 +85,7 @@ class Registry:
     def __init__(self, root: Root = ".") -> None:
         self._root = root
         self._manager: Manager | None = None
-        self._kept: Kept | None = None
+        self._owned_models: OwnedModels | None = None
         self._users = 0
         self._starting: asyncio.Future[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
@@ -258,12 +258,12 @@ class Registry:
         """Start what has models in processes of their own, unless a parent of ours has."""
         without = [slot for slot in slots if slot.is_owned and slot.door is None]
         if wanted := [slot for slot in without if not slot.is_overridden]:
-            from .kept import Kept
+            from .owned_models import OwnedModels
 
-            self._kept = Kept([(slot, self.root) for slot in wanted])
+            self._owned_models = OwnedModels([(slot, self.root) for slot in wanted])
 
     async def _let_owners_go(self) -> None:
-        kept, self._kept = self._kept, None
+        kept, self._owned_models = self._owned_models, None
         if kept is not None:
             from loadonce.inference.threads import run_in_thread
 

@@ -21,7 +21,7 @@ from loadonce.errors import (
 from loadonce.inference import Engine
 from loadonce.inference.marking import Mark
 from loadonce.observe.statistics import CallStatistics
-from loadonce.owner.parents import is_linux
+from loadonce.system.linux import is_linux
 
 from .declaration import Declaration, ResourceOrigin, When
 from .policy import ModelState

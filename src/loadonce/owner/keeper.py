@@ -25,11 +25,11 @@ from typing import NoReturn
 from loadonce.errors import LoaderFailedError
 from loadonce.observe.events import log_fields
 from loadonce.observe.processes import take_name
+from loadonce.system.crashes import Crashes, Culprits, cause_of, is_crash
+from loadonce.system.linux import die_with
 
-from .crashes import Crashes, Culprits, cause_of, is_crash
 from .door import Door
-from .parents import die_with
-from .pulse import Pulse
+from .heartbeat import Heartbeat
 from .server import refuse
 
 logger = logging.getLogger("loadonce")
@@ -45,15 +45,15 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
-class Ward:
-    """A model that lives in a process of its own, as its keeper knows it.
+class OwnerProcess:
+    """The process that has one model, as its keeper knows it.
 
     Attributes:
-        model: its name.
+        model: the model's name.
         outside, inside: of its door.
         run: what the owner process does; returns its exit code.
         culprits: what it may not serve any more.
-        pulse: of the owner.
+        heartbeat: of the owner.
         pid: of the owner; 0 while there is none.
         watched: a descriptor that tells its end.
         not_before: when the next one may start.
@@ -62,9 +62,9 @@ class Ward:
     model: str
     outside: Door
     inside: Door
-    run: Callable[[Door, Pulse], int]
+    run: Callable[[Door, Heartbeat], int]
     culprits: Culprits = field(default_factory=Culprits)
-    pulse: Pulse = field(default_factory=Pulse)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     pid: int = 0
     watched: int = -1
     began: float = 0.0
@@ -100,12 +100,12 @@ class Keeper:
 
 
 def fork_keeper(
-    wards: Sequence[Ward], *, guardian: int | None, prepare: Callable[[], None]
+    owners: Sequence[OwnerProcess], *, guardian: int | None, prepare: Callable[[], None]
 ) -> Keeper:
     """Fork a keeper.
 
     Args:
-        wards: the models.
+        owners: one for each model.
         guardian: a process that adopts orphans, to which the keeper belongs then, so that it
             outlives the present one; None: it is the present process's child.
         prepare: called in each owner before anything else.
@@ -126,13 +126,13 @@ def fork_keeper(
                 time.sleep(0.0005)
             theirs.sendall(f"{os.getpid()}".encode())
         lifeline.close()
-        _become(lambda: keep(wards, theirs, guardian or parent, prepare))
+        _become(lambda: keep(owners, theirs, guardian or parent, prepare))
     theirs.close()
     if guardian is not None:
         os.waitpid(pid, 0)
         pid = int(lifeline.recv(32) or 0)
-    for ward in wards:
-        ward.inside.close()
+    for owner in owners:
+        owner.inside.close()
     return Keeper(pid, lifeline, partial(os.waitpid, pid, 0) if guardian is None else None)
 
 
@@ -150,12 +150,15 @@ def _become(run: Callable[[], int]) -> NoReturn:
 
 
 def keep(
-    wards: Sequence[Ward], lifeline: socket.socket, parent: int, prepare: Callable[[], None]
+    owners: Sequence[OwnerProcess],
+    lifeline: socket.socket,
+    parent: int,
+    prepare: Callable[[], None],
 ) -> int:
     """Be the keeper, in a process of its own; returns its exit code.
 
     Args:
-        wards, prepare: as for `fork_keeper`.
+        owners, prepare: as for `fork_keeper`.
         lifeline: its other end tells that nobody needs the owners any more.
         parent: with which it ends.
     """
@@ -166,19 +169,19 @@ def keep(
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     die_with(parent)
-    for ward in wards:
-        ward.outside.close()
+    for owner in owners:
+        owner.outside.close()
     _stop_listening()
     gc.freeze()
-    _Keeping(wards, lifeline, prepare).run()
+    _Keeping(owners, lifeline, prepare).run()
     return 0
 
 
 class _Keeping:
     def __init__(
-        self, wards: Sequence[Ward], lifeline: socket.socket, prepare: Callable[[], None]
+        self, owners: Sequence[OwnerProcess], lifeline: socket.socket, prepare: Callable[[], None]
     ) -> None:
-        self._wards = wards
+        self._owners = owners
         self._lifeline = lifeline
         self._prepare = prepare
 
@@ -192,114 +195,114 @@ class _Keeping:
         now = time.monotonic()
         poll = select.poll()
         poll.register(self._lifeline, select.POLLIN)
-        for ward in self._wards:
-            if ward.pid:
-                poll.register(ward.watched, select.POLLIN)
-            elif ward.not_before <= now:
-                poll.register(ward.inside, select.POLLIN)
+        for owner in self._owners:
+            if owner.pid:
+                poll.register(owner.watched, select.POLLIN)
+            elif owner.not_before <= now:
+                poll.register(owner.inside, select.POLLIN)
         ready = {descriptor for descriptor, _event in poll.poll(self._patience(now) * 1000)}
         if self._lifeline.fileno() in ready:
             return True
-        for ward in self._wards:
-            if ward.pid and ward.watched in ready:
-                self._lose(ward)
-            elif ward.pid:
-                self._look_at(ward)
-            elif ward.inside.fileno() in ready:
-                self._answer(ward)
+        for owner in self._owners:
+            if owner.pid and owner.watched in ready:
+                self._lose(owner)
+            elif owner.pid:
+                self._look_at(owner)
+            elif owner.inside.fileno() in ready:
+                self._answer(owner)
         return False
 
     def _patience(self, now: float) -> float:
-        waits = [max(0.0, ward.not_before - now) for ward in self._wards if not ward.pid]
+        waits = [max(0.0, owner.not_before - now) for owner in self._owners if not owner.pid]
         return min([_LOOK, *(wait for wait in waits if wait)])
 
-    def _answer(self, ward: Ward) -> None:
-        if _is_abandoned(ward):  # the lifeline's end comes next; an owner would load for nobody
-            ward.not_before = math.inf
+    def _answer(self, owner: OwnerProcess) -> None:
+        if _is_abandoned(owner):  # the lifeline's end comes next; an owner would load for nobody
+            owner.not_before = math.inf
         else:
-            self._start(ward)
+            self._start(owner)
 
-    def _start(self, ward: Ward) -> None:
-        ward.pulse.clear()
-        ward.began = time.monotonic()
+    def _start(self, owner: OwnerProcess) -> None:
+        owner.heartbeat.clear()
+        owner.began = time.monotonic()
         keeper = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._lifeline.close()
-            _become(lambda: self._run_owner(ward, keeper))
-        ward.pid, ward.watched = pid, os.pidfd_open(pid)
+            _become(lambda: self._run_owner(owner, keeper))
+        owner.pid, owner.watched = pid, os.pidfd_open(pid)
 
-    def _run_owner(self, ward: Ward, keeper: int) -> int:
+    def _run_owner(self, owner: OwnerProcess, keeper: int) -> int:
         die_with(keeper)
         take_name(OWNER)
-        for other in self._wards:
-            if other is not ward:
+        for other in self._owners:
+            if other is not owner:
                 other.inside.close()
                 if other.pid:
                     os.close(other.watched)
         gc.enable()
         self._prepare()
-        return ward.run(ward.inside, ward.pulse)
+        return owner.run(owner.inside, owner.heartbeat)
 
-    def _lose(self, ward: Ward) -> None:
-        status = self._bury(ward)
-        if _is_abandoned(ward):
+    def _lose(self, owner: OwnerProcess) -> None:
+        status = self._reap(owner)
+        if _is_abandoned(owner):
             return  # it has noticed that, too
         if status == EXIT_NOT_LOADED:  # who has knocked since it told gets another
             return
         now = time.monotonic()
         cause = cause_of(status)
-        served = now - ward.pulse.last if ward.pulse.last else 0.0
-        if not ward.pulse.last:  # whoever waits for it is told, and decides whether to try again
+        served = now - owner.heartbeat.last if owner.heartbeat.last else 0.0
+        if not owner.heartbeat.last:  # whoever waits is told, and decides whether to try again
             text = f"its process ended while it loaded: {cause}"
-            refuse(ward.inside, ward.model, LoaderFailedError(ward.model, text))
-        fields = {"model": ward.model, "cause": cause}
+            refuse(owner.inside, owner.model, LoaderFailedError(owner.model, text))
+        fields = {"model": owner.model, "cause": cause}
         log_fields(logging.ERROR, "the process of a model died", fields)
-        if is_crash(status, now - ward.began if served else 0.0):
-            ward.not_before = now + ward.crashes.delay_after(now)
-            if status != -signal.SIGKILL and _is_banned(ward, now):
-                ward.not_before = now  # the next one only tells of it
+        if is_crash(status, now - owner.began if served else 0.0):
+            owner.not_before = now + owner.crashes.delay_after(now)
+            if status != -signal.SIGKILL and _is_banned(owner, now):
+                owner.not_before = now  # the next one only tells of it
 
-    def _look_at(self, ward: Ward) -> None:
-        last = ward.pulse.last
+    def _look_at(self, owner: OwnerProcess) -> None:
+        last = owner.heartbeat.last
         silence = time.monotonic() - last
         if last and silence > _SILENCE:
-            fields = {"model": ward.model, "seconds": round(silence, 1)}
+            fields = {"model": owner.model, "seconds": round(silence, 1)}
             log_fields(logging.ERROR, "the process of a model is stuck, killing it", fields)
-            os.kill(ward.pid, signal.SIGKILL)
-            self._lose(ward)
+            os.kill(owner.pid, signal.SIGKILL)
+            self._lose(owner)
 
     def _end(self) -> None:
         """Nobody can knock any more, which the owners have noticed, too."""
         deadline = time.monotonic() + _LAST_SECONDS
-        for ward in self._wards:
-            if ward.pid:
+        for owner in self._owners:
+            if owner.pid:
                 poll = select.poll()
-                poll.register(ward.watched, select.POLLIN)
+                poll.register(owner.watched, select.POLLIN)
                 if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                    os.kill(ward.pid, signal.SIGKILL)
-                self._bury(ward)
+                    os.kill(owner.pid, signal.SIGKILL)
+                self._reap(owner)
 
-    def _bury(self, ward: Ward) -> int:
-        _pid, encoded = os.waitpid(ward.pid, 0)
-        os.close(ward.watched)
-        ward.pid, ward.watched = 0, -1
+    def _reap(self, owner: OwnerProcess) -> int:
+        _pid, encoded = os.waitpid(owner.pid, 0)
+        os.close(owner.watched)
+        owner.pid, owner.watched = 0, -1
         return os.waitstatus_to_exitcode(encoded)
 
 
-def _is_banned(ward: Ward, now: float) -> bool:
+def _is_banned(owner: OwnerProcess, now: float) -> bool:
     """Blame what the owner that has just crashed had; whether that was once too often."""
-    digest = ward.pulse.digest
-    if not (digest and ward.culprits.judge(now, digest)):
+    digest = owner.heartbeat.digest
+    if not (digest and owner.culprits.judge(now, digest)):
         return False
-    fields = {"model": ward.model, "sha256": digest}
+    fields = {"model": owner.model, "sha256": digest}
     log_fields(logging.ERROR, "model quarantined: it crashes its process", fields)
     return True
 
 
-def _is_abandoned(ward: Ward) -> bool:
+def _is_abandoned(owner: OwnerProcess) -> bool:
     """Whether nobody can knock at its door any more."""
-    return _is_hung_up(ward.inside)
+    return _is_hung_up(owner.inside)
 
 
 def _is_hung_up(end: Door | socket.socket) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 from loadonce.errors import ConfigurationError
 from loadonce.observe.cpus import available_cpus
 from loadonce.observe.events import LogLevel
-from loadonce.owner.parents import is_linux
+from loadonce.system.linux import is_linux
 
 ReloadPolicy = Literal["availability", "memory"]
 

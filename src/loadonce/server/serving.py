@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from loadonce.observe.collection import paused
+from loadonce.system.signals import STOP_SIGNALS
+from loadonce.system.systemd import Notifier
 
 from .app.certificates import check_certificates
 from .app.configuring import configure_process
@@ -20,12 +22,10 @@ from .app.importing import import_app
 from .app.listening import listening, url_of
 from .app.logs import StartLines
 from .app.process import AppProcess, config_of, loaded_models
-from .board.cover import Cover
 from .board.journal import Journal
+from .board.server_info import ServerInfo
 from .board.telling import tell_ready
 from .options import ServeOptions
-from .system.signals import STOP_SIGNALS
-from .system.systemd import Notifier
 
 
 def serve(
@@ -121,6 +121,6 @@ def _open_and_run(
         app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
         if on_import is not None:
             on_import()
-        journal = Journal.alone(Cover.of(options, url_of(listener, options.scheme)))
+        journal = Journal.alone(ServerInfo.of(options, url_of(listener, options.scheme)))
         config = config_of(options, app)
         return process.run(config, listener, is_last=is_last, journal=journal)

@@ -55,10 +55,10 @@ def test_another_program_finds_and_reads_it() -> None:
     board = Board(3)
     board[2].connections = 5
     board[2].page.write(b"report")
-    board.cover.write(b"server")
+    board.info.write(b"server")
     links = [path for path in Path("/proc/self/fd").iterdir() if is_board(path)]
     boards = [Board.opened(path) for path in links]
-    [found] = [each for each in boards if each.cover.read() == b"server"]
+    [found] = [each for each in boards if each.info.read() == b"server"]
     assert [row.connections for row in found] == [0, 0, 5]
     assert found[2].page.read() == b"report"
 

@@ -16,8 +16,8 @@ from loadonce.lifecycle.version import State
 from loadonce.observe.statistics import StatisticsSnapshot
 from loadonce.owner.keeper import KEEPER
 from loadonce.server.board.board import _LINE, _PAGE, NAME, Board
-from loadonce.server.board.cover import Cover
 from loadonce.server.board.running import find_server
+from loadonce.server.board.server_info import ServerInfo
 
 
 class Models(Registry):
@@ -61,8 +61,8 @@ def serve(proc: Path, tmp_path: Path) -> Callable[..., Board]:
     def start(pid: int, *, version: str = __version__) -> Board:
         path = tmp_path / f"{NAME}-{pid}"
         board = board_at(path, 3)
-        cover = Cover(version, pid, "main:app", f"http://127.0.0.1:{pid}", 2, time.time())
-        board.cover.write(cover.as_json())
+        info = ServerInfo(version, pid, "main:app", f"http://127.0.0.1:{pid}", 2, time.time())
+        board.info.write(info.as_json())
         process(proc, pid, 1, path)
         process(proc, pid + 1, pid, path)
         return board
@@ -87,8 +87,8 @@ def test_several_are_told_apart(proc: Path, serve: Serve) -> None:
     serve(20)
     with pytest.raises(ConfigurationError, match=r"--pid 10: main:app on http://127.0.0.1:10"):
         find_server(None, proc)
-    assert find_server(20, proc).cover.pid == 20
-    assert find_server(11, proc).cover.pid == 10  # one of its processes
+    assert find_server(20, proc).info.pid == 20
+    assert find_server(11, proc).info.pid == 10  # one of its processes
 
 
 def test_another_version_is_not_guessed_at(proc: Path, serve: Serve) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from loadonce.server.dev.code_reloading import HeldProcess
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel
+from loadonce.system.channel import Channel
 
 
 @pytest.fixture

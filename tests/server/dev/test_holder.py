@@ -13,7 +13,7 @@ import pytest
 from loadonce import Model, Registry, artifact, lock_directory
 from loadonce.server.dev.holder import Holder
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel
+from loadonce.system.channel import Channel
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_end_of_a_process_that_is_not_the_apps_is_no_news(
     asked: tuple[Holder, Channel],
 ) -> None:
     holder, server = asked
-    holder._bury(4_000_000, 0)
+    holder._reap(4_000_000, 0)
     server.set_blocking(False)
     with pytest.raises(BlockingIOError):
         server.receive()

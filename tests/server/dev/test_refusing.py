@@ -10,7 +10,7 @@ import pytest
 
 from loadonce.server.dev import refusing
 from loadonce.server.dev.refusing import Refusal
-from loadonce.server.system.watching import Watch
+from loadonce.system.watching import Watch
 
 Refused = tuple[Watch, Refusal, tuple[str, int]]
 

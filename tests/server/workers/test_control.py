@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from loadonce.errors import ConfigurationError
-from loadonce.server.system.channel import Channel, Message
-from loadonce.server.system.watching import Watch
 from loadonce.server.workers import control, ordering
 from loadonce.server.workers.control import Control, runtime_directory
 from loadonce.server.workers.ordering import ordered
+from loadonce.system.channel import Channel, Message
+from loadonce.system.watching import Watch
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 
 from loadonce import Model, Registry, Source, artifact, lock_directory
 from loadonce.server.board.board import Board
-from loadonce.server.system.channel import Channel
+from loadonce.server.workers.child_processes import WorkerProcess, ZygoteProcess
 from loadonce.server.workers.expecting import expect, expected_of, tell_late
-from loadonce.server.workers.offspring import WorkerProcess, ZygoteProcess
+from loadonce.system.channel import Channel
 
 
 def text(source: Source) -> str:

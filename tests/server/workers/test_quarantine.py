@@ -11,9 +11,9 @@ import pytest
 from loadonce import Model, Registry, Source, artifact, lock_directory, resource
 from loadonce.server.board.board import Board
 from loadonce.server.board.journal import Journal
-from loadonce.server.system.channel import Channel
-from loadonce.server.workers.offspring import WorkerProcess, ZygoteProcess
+from loadonce.server.workers.child_processes import WorkerProcess, ZygoteProcess
 from loadonce.server.workers.quarantine import Quarantine, Suspect, suspects_of
+from loadonce.system.channel import Channel
 
 BAD, SLOW, OTHER = (Suspect(name, "1", name * 8) for name in ("bad", "slow", "other"))
 

@@ -10,9 +10,9 @@ import pytest
 
 from loadonce.server.board.board import Board
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel
-from loadonce.server.workers.offspring import WorkerProcess, ZygoteProcess
+from loadonce.server.workers.child_processes import WorkerProcess, ZygoteProcess
 from loadonce.server.workers.recycling import measure_new, next_to_recycle, request_limit
+from loadonce.system.channel import Channel
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pytest
 
 from loadonce.server.app.logs import StartLines
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel
-from loadonce.server.system.systemd import Notifier
 from loadonce.server.workers import room as room_module
-from loadonce.server.workers.offspring import ZygoteProcess
+from loadonce.server.workers.child_processes import ZygoteProcess
 from loadonce.server.workers.room import Room, _held
 from loadonce.server.workers.supervisor import Supervisor
+from loadonce.system.channel import Channel
+from loadonce.system.systemd import Notifier
 
 
 @pytest.fixture

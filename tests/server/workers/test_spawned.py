@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loadonce.server.system.channel import Channel
 from loadonce.server.workers.spawned import _run
+from loadonce.system.channel import Channel
 
 
 def test_it_ends_when_nobody_tells_it_what_to_serve() -> None:

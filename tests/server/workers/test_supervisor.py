@@ -18,12 +18,12 @@ from loadonce import Model, Registry, artifact, lock_directory
 from loadonce.server.app.logs import StartLines
 from loadonce.server.board.journal import Journal
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel, Message
-from loadonce.server.system.systemd import Notifier
+from loadonce.server.workers.child_processes import WorkerProcess, ZygoteProcess
 from loadonce.server.workers.generations import _kill_slow
-from loadonce.server.workers.offspring import WorkerProcess, ZygoteProcess
 from loadonce.server.workers.quarantine import suspects_of
 from loadonce.server.workers.supervisor import Supervisor
+from loadonce.system.channel import Channel, Message
+from loadonce.system.systemd import Notifier
 
 
 class _Terminal(io.StringIO):
@@ -42,7 +42,7 @@ def supervisor() -> Iterator[Supervisor]:
             yield made
             for worker in made.workers:
                 worker.channel.close()
-        made._board.cover.write(b"")  # it is no server that others should find in this process
+        made._board.info.write(b"")  # it is no server that others should find in this process
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_worker_that_is_born_too_late_ends_at_once(
         supervisor._stop(signal.SIGTERM)
     else:
         worker.is_leaving = True
-    supervisor._hear_worker(worker, {"what": "born", "pid": child, "models": []})
+    supervisor._hear_worker(worker, {"what": "started", "pid": child, "models": []})
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status == (-signal.SIGTERM if why == "stop" else -signal.SIGKILL)
     theirs.close()
@@ -101,8 +101,8 @@ def test_a_worker_that_is_born_too_late_ends_at_once(
 def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor) -> None:
     worker, theirs = asked_for(supervisor)
     supervisor._generations.current = worker.zygote
-    theirs.send({"what": "born", "pid": 4_000_000, "models": []})
-    supervisor._bury(4_000_000, -signal.SIGSEGV)
+    theirs.send({"what": "started", "pid": 4_000_000, "models": []})
+    supervisor._reap(4_000_000, -signal.SIGSEGV)
     assert supervisor.workers == []
     theirs.close()
 
@@ -117,7 +117,7 @@ class Words(Registry):
 
 def test_what_it_tells_of_models_is_not_held_back_once_they_serve(supervisor: Supervisor) -> None:
     """As on a terminal, where progress bars tell of the start."""
-    lines = supervisor._nursery.lines
+    lines = supervisor._context.lines
     lines._is_starting = True
     record = logging.LogRecord("loadonce", logging.ERROR, "", 0, "model hangs", (), None)
     record.loadonce = {"model": "a"}
@@ -174,7 +174,7 @@ def test_what_one_worker_finds_in_quarantine_the_others_hear_of_once(
         assert len(received[0]["models"]) == count
     with pytest.raises(BlockingIOError):
         theirs.receive()
-    assert supervisor._nursery.quarantine.digests_of("owned") == {"a" * 64, "b" * 64}
+    assert supervisor._context.quarantine.digests_of("owned") == {"a" * 64, "b" * 64}
     theirs.close()
 
 

@@ -11,9 +11,9 @@ import torch
 from loadonce import Model, Registry, artifact
 from loadonce.server.app.process import AppProcess
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel
-from loadonce.server.workers.intents import Intents
+from loadonce.server.workers.supervisor_client import SupervisorClient
 from loadonce.server.workers.worker import _obey, reseed
+from loadonce.system.channel import Channel
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ async def test_it_leaves_when_told_not_when_nobody_is_there_to_tell(is_told: boo
     if is_told:
         there.send({"what": "leave"})
     there.close()
-    _obey(process, here, Intents(here))
+    _obey(process, here, SupervisorClient(here))
     here.close()
     assert process.stopping.is_replaced is is_told
     assert process.stopping.requested.is_set() is is_told
@@ -41,7 +41,7 @@ async def test_it_is_told_of_versions_that_must_not_serve() -> None:
     here, there = Channel.pair()
     known = [{"model": name, "version": "1", "sha256": "abc"} for name in ("told_of", "unknown")]
     there.send({"what": "quarantine", "models": known})
-    _obey(process, here, Intents(here))
+    _obey(process, here, SupervisorClient(here))
     assert models.told_of.slot.quarantined == {"abc"}
     assert not process.stopping.is_replaced
     here.close()

@@ -13,7 +13,7 @@ from typing import Any
 
 from loadonce.observe.events import log_fields
 from loadonce.server.board.board import Board, Row
-from loadonce.server.system.linux import refuse_new_connections
+from loadonce.system.linux import refuse_new_connections
 
 _AT_ONCE = 16  # connections accepted before the event loop has its next turn
 _WAIT = 0.001  # seconds in which a worker with fewer connections may be faster

@@ -18,7 +18,7 @@ from loadonce.lifecycle.registry import Registry, registries
 from loadonce.lifecycle.reporting import Overview
 from loadonce.observe.events import log_fields
 from loadonce.server.board.journal import Journal
-from loadonce.server.system.signals import Stopping, StopRequestedError
+from loadonce.system.signals import Stopping, StopRequestedError
 
 from .accepting import Acceptor, Connections, always
 from .departing import departing

@@ -14,8 +14,8 @@ from typing import NoReturn
 from loadonce.errors import ConfigurationError, LoadOnceError, ModelError, StartupError
 from loadonce.observe.events import log_fields
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.deadline import Deadline
-from loadonce.server.system.signals import Stopping, StopRequestedError
+from loadonce.system.deadline import Deadline
+from loadonce.system.signals import Stopping, StopRequestedError
 
 from .importing import place_of
 

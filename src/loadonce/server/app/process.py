@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from loadonce.lifecycle.registry import registries
 from loadonce.observe.events import log_fields
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.deadline import Deadline
-from loadonce.server.system.signals import Stopping
+from loadonce.system.deadline import Deadline
+from loadonce.system.signals import Stopping
 
 from .accepting import always
 from .ending import EXIT_FAILED, EXIT_STOPPED

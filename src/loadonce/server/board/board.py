@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Self
 
 from loadonce.inference.marking import Mark
-from loadonce.owner.parents import is_linux
-from loadonce.server.system.page import Page
+from loadonce.system.linux import is_linux
+from loadonce.system.page import Page
 
 _BEAT, _CONNECTIONS, _ACCEPTS, _PID, _REQUESTS, _AT_ONCE = range(6)
 _BEGAN = 8  # and as many more as models may have
@@ -115,7 +115,7 @@ class Board:
         memory: of a board that exists; a new one by default.
 
     Attributes:
-        cover: what the server says of itself.
+        info: what the server says of itself.
         descriptor: by which processes inherit it that are not forked; -1 unless `inheritable`.
     """
 
@@ -126,7 +126,7 @@ class Board:
             memory = _new_memory(_size(rows))
         view = memoryview(memory)
         lines = view[(rows + 1) * _PAGE :]
-        self.cover, *pages = (Page(view[i * _PAGE : (i + 1) * _PAGE]) for i in range(rows + 1))
+        self.info, *pages = (Page(view[i * _PAGE : (i + 1) * _PAGE]) for i in range(rows + 1))
         self._rows = [
             Row(number, lines[number * _LINE : (number + 1) * _LINE], page)
             for number, page in enumerate(pages)

@@ -12,7 +12,7 @@ from loadonce.lifecycle.reporting import Former, Overview, Report, statuses
 from loadonce.observe.events import log_fields
 
 from .board import Board, Row
-from .cover import Cover
+from .server_info import ServerInfo
 
 
 class Journal:
@@ -36,11 +36,11 @@ class Journal:
         row.pid = os.getpid()
 
     @classmethod
-    def alone(cls, cover: Cover | None = None) -> Journal:
-        """Of a process that serves alone, and is found if it has a cover."""
+    def alone(cls, info: ServerInfo | None = None) -> Journal:
+        """Of a process that serves alone, and is found if it says what it is."""
         board = Board(1)
-        if cover is not None:
-            board.cover.write(cover.as_json())
+        if info is not None:
+            board.info.write(info.as_json())
         return cls(board, board[0])
 
     def publish(self, requests: int) -> None:
@@ -61,8 +61,8 @@ class Journal:
 
     def reload_failure(self) -> str:
         """Why the server's last reload failed, for everybody; "" if it did not."""
-        cover = self._board.cover.read()
-        return Cover.from_json(cover).reload_failure if cover else ""
+        info = self._board.info.read()
+        return ServerInfo.from_json(info).reload_failure if info else ""
 
     def overview(self) -> Overview:
         """What all processes have reported."""

@@ -20,8 +20,8 @@ from loadonce.observe.statistics import StatisticsSnapshot
 from loadonce.owner.keeper import KEEPER
 
 from .board import NAME, Board, Row
-from .cover import Cover
 from .journal import overview_of
+from .server_info import ServerInfo
 
 _PROC = Path("/proc")
 
@@ -78,7 +78,7 @@ class LiveModel:
 class ServerStatus:
     """A server at one moment."""
 
-    cover: Cover
+    info: ServerInfo
     processes: tuple[ProcessStatus, ...]
     models: tuple[LiveModel, ...]
 
@@ -89,70 +89,70 @@ def find_server(pid: int | None = None, proc: Path = _PROC) -> ServerStatus:
     Raises:
         ConfigurationError: none runs, several do, or it is one of another version.
     """
-    return _status(*find_cover(pid, proc), proc)
+    return _status(*find_info(pid, proc), proc)
 
 
-def find_cover(pid: int | None = None, proc: Path = _PROC) -> tuple[Cover, Board]:
+def find_info(pid: int | None = None, proc: Path = _PROC) -> tuple[ServerInfo, Board]:
     """What that server says of itself, and its board; raises as `find_server` does."""
     from loadonce import __version__
 
     found = {
-        cover.pid: (cover, board)
-        for cover, board in _servers(proc)
-        if pid is None or pid in (cover.pid, *descendants_of(cover.pid, proc))
+        info.pid: (info, board)
+        for info, board in _servers(proc)
+        if pid is None or pid in (info.pid, *descendants_of(info.pid, proc))
     }
     if len(found) != 1:
-        raise ConfigurationError(_which(pid, [cover for cover, _board in found.values()]))
-    [(cover, board)] = found.values()
-    if cover.version != __version__:
+        raise ConfigurationError(_which(pid, [info for info, _board in found.values()]))
+    [(info, board)] = found.values()
+    if info.version != __version__:
         raise ConfigurationError(
-            f"process {cover.pid} runs loadonce {cover.version}, and this is {__version__}: use "
+            f"process {info.pid} runs loadonce {info.version}, and this is {__version__}: use "
             "the command it was started with"
         )
-    return cover, board
+    return info, board
 
 
-def _which(pid: int | None, covers: list[Cover]) -> str:
-    if covers:
-        known = "".join(f"\n  --pid {each.pid}: {each.target} on {each.url}" for each in covers)
+def _which(pid: int | None, infos: list[ServerInfo]) -> str:
+    if infos:
+        known = "".join(f"\n  --pid {each.pid}: {each.target} on {each.url}" for each in infos)
         return f"several servers run, choose one:{known}"
     whose = "you have started" if pid is None else f"has a process {pid} that you may look at"
     return f"no `loadonce serve` that {whose} runs here"
 
 
-def _servers(proc: Path) -> Iterator[tuple[Cover, Board]]:
+def _servers(proc: Path) -> Iterator[tuple[ServerInfo, Board]]:
     for process in proc.glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is somebody else's
             for link in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
                     if NAME in os.readlink(link):
                         board = Board.opened(link)
-                        cover = _cover(board)
-                        if cover is not None and cover.pid == int(process.name):
-                            yield cover, board
+                        info = _info(board)
+                        if info is not None and info.pid == int(process.name):
+                            yield info, board
 
 
-def _cover(board: Board) -> Cover | None:
-    text = board.cover.read()
-    return Cover.from_json(text) if text else None
+def _info(board: Board) -> ServerInfo | None:
+    text = board.info.read()
+    return ServerInfo.from_json(text) if text else None
 
 
-def _status(cover: Cover, board: Board, proc: Path) -> ServerStatus:
+def _status(info: ServerInfo, board: Board, proc: Path) -> ServerStatus:
     overview = overview_of(board)
     return ServerStatus(
-        cover, tuple(_processes(cover, board, overview, proc)), tuple(_models(overview))
+        info, tuple(_processes(info, board, overview, proc)), tuple(_models(overview))
     )
 
 
 def _processes(
-    cover: Cover, board: Board, overview: Overview, proc: Path
+    info: ServerInfo, board: Board, overview: Overview, proc: Path
 ) -> Iterator[ProcessStatus]:
     reports = {report.pid: report for report in overview.reports}
     rows = {row.pid: row for row in board if row.pid}
-    has_supervisor = cover.pid not in rows  # else it serves by itself
+    has_supervisor = info.pid not in rows  # else it serves by itself
     if has_supervisor:
-        yield _process("supervisor", cover.pid, proc)
-    for pid in children_of(cover.pid, proc):
+        yield _process("supervisor", info.pid, proc)
+    for pid in children_of(info.pid, proc):
         if name_of(pid, proc) == KEEPER:
             yield from _kept(pid, overview, proc)
         elif has_supervisor and pid not in rows:

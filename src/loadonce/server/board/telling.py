@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from loadonce.observe.events import log_fields
-from loadonce.server.system.page import Page
-from loadonce.server.system.systemd import Notifier
+from loadonce.system.page import Page
+from loadonce.system.systemd import Notifier
 
-from .cover import Cover
+from .server_info import ServerInfo
 
 logger = logging.getLogger("loadonce")
 
@@ -32,7 +32,7 @@ class Teller:
     """Tells of one server of workers.
 
     Args:
-        cover: what the server says of itself.
+        info: what the server says of itself.
         page: where it says so, to other processes.
         began: when the program began, by `time.monotonic()`.
         notifier: tells systemd.
@@ -41,13 +41,13 @@ class Teller:
         has_served: the first generation has been ready.
     """
 
-    def __init__(self, cover: Cover, page: Page, began: float, notifier: Notifier) -> None:
+    def __init__(self, info: ServerInfo, page: Page, began: float, notifier: Notifier) -> None:
         self.notifier = notifier
         self.has_served = False
-        self._cover = cover
+        self._info = info
         self._page = page
-        self._workers = cover.workers
-        self._url = cover.url
+        self._workers = info.workers
+        self._url = info.url
         self._began = began
         self._show("")
 
@@ -95,8 +95,8 @@ class Teller:
         self.notifier.send(STOPPING=1, STATUS=what)
 
     def _show(self, reload_failure: str) -> None:
-        self._cover = replace(self._cover, reload_failure=reload_failure)
-        self._page.write(self._cover.as_json())
+        self._info = replace(self._info, reload_failure=reload_failure)
+        self._page.write(self._info.as_json())
 
     def _notify_ready(self, status: str) -> None:
         self.notifier.send(READY=1, STATUS=status)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel
-from loadonce.server.workers.offspring import kill
+from loadonce.server.workers.child_processes import kill
 from loadonce.server.workers.zygote import become
+from loadonce.system.channel import Channel
 
 if TYPE_CHECKING:
     from uvicorn.supervisors.basereload import BaseReload as ChangeReload

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from loadonce.errors import ConfigurationError
-from loadonce.owner.parents import is_linux
 from loadonce.server.app.ending import end_process
 from loadonce.server.app.listening import listening
 from loadonce.server.app.logs import configure_logging
 from loadonce.server.options import ServeOptions
 from loadonce.server.serving import serve
+from loadonce.system.linux import is_linux
 
 
 def develop(options: ServeOptions, reload_dirs: Sequence[Path] = ()) -> None:

@@ -18,24 +18,30 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from loadonce.errors import LoadOnceError
-from loadonce.lifecycle.keeping import NOT_LOCKED, CannotKeepError, Keeper, Wish, wish_of
+from loadonce.lifecycle.object_cache import (
+    NOT_LOCKED,
+    LoadRequest,
+    NotCacheableError,
+    ObjectCache,
+    request_of,
+)
 from loadonce.lifecycle.slot import Slot
 from loadonce.observe.events import Events, log_fields
 from loadonce.observe.progress import loading_bars
-from loadonce.owner.parents import die_with
 from loadonce.server.app.ending import EXIT_STOPPED
 from loadonce.server.app.importing import set_environment
 from loadonce.server.app.preparing import prepare
 from loadonce.server.board.journal import known_registries
 from loadonce.server.options import ServeOptions
 from loadonce.server.serving import serve
-from loadonce.server.system.channel import Channel, Message
-from loadonce.server.system.one_thread import OneThread
-from loadonce.server.system.watching import Watch
+from loadonce.server.workers.child_processes import kill
 from loadonce.server.workers.locks import Entries, altered, entries, lock_files
-from loadonce.server.workers.offspring import kill
 from loadonce.server.workers.worker import reseed
 from loadonce.server.workers.zygote import become
+from loadonce.system.channel import Channel, Message
+from loadonce.system.linux import die_with
+from loadonce.system.one_thread import OneThread
+from loadonce.system.watching import Watch
 
 from .own_code import is_own
 from .refusing import Refusal
@@ -68,10 +74,10 @@ class Holder:
         self._listener = listener
         self._channel = channel
         self._server = server
-        self._watch = Watch(lambda _signal: None, self._bury)  # the server passes on what counts
+        self._watch = Watch(lambda _signal: None, self._reap)  # the server passes on what counts
         self._environment = OneThread()
-        self._keeper = Keeper()
-        self._wishes: list[Wish] = []
+        self._cache = ObjectCache()
+        self._requests: list[LoadRequest] = []
         self._locks: Entries = {}  # as they were when the app's process read them
         self._refusal = Refusal(self._watch, listener)
         self._child = 0
@@ -121,16 +127,16 @@ class Holder:
             become(lambda: self._serve(theirs, os.getppid()))
         theirs.close()
         self._child, self._hears = child, ours
-        self._wishes = []
+        self._requests = []
         self._watch.listen(ours, self._note, _nothing)
 
     def _note(self, message: Message) -> None:
         if "locks" in message:
             self._locks = entries(message["locks"])
         else:
-            self._wishes.append(Wish(**message))
+            self._requests.append(LoadRequest(**message))
 
-    def _bury(self, pid: int, _status: int) -> None:
+    def _reap(self, pid: int, _status: int) -> None:
         if pid != self._child:
             return
         self._watch.drain(self._hears, self._note, _nothing)
@@ -138,7 +144,7 @@ class Holder:
         self._child = 0
         if not self._is_wanted:
             self._channel.send({"what": "ended"})
-        elif self._wishes:
+        elif self._requests:
             self._load()
             self._watch.after(0.0, self._fork)
         else:
@@ -156,8 +162,8 @@ class Holder:
         self._channel.send({"what": "loading"})
         events = Events()
         with loading_bars(events):
-            asyncio.run(self._keeper.load(self._wishes, events))
-        kept = [wish.name for wish in self._wishes if wish.key in self._keeper.kept]
+            asyncio.run(self._cache.load(self._requests, events))
+        kept = [request.name for request in self._requests if request.key in self._cache.objects]
         if kept:
             fields: dict[str, object] = {"models": ", ".join(kept)}
             log_fields(logging.INFO, "kept loaded while code changes", fields)
@@ -181,22 +187,22 @@ class Holder:
     def _adopt(self, channel: Channel) -> None:
         """The app is imported: let its models adopt what is loaded, or ask for it to be loaded."""
         channel.send({"locks": lock_files(known_registries())})
-        wishes: dict[Slot[Any], Wish] = {}
+        requests: dict[Slot[Any], LoadRequest] = {}
         reasons: dict[str, list[str]] = defaultdict(list)
         for registry in known_registries():
             for model in registry:
                 try:
-                    wishes[model.slot] = wish_of(model.slot, registry.root, is_own)
-                except CannotKeepError as error:
+                    requests[model.slot] = request_of(model.slot, registry.root, is_own)
+                except NotCacheableError as error:
                     reasons[str(error)].append(model.name)
                 except LoadOnceError:
                     continue  # its load will tell
-        if self._keeper.lacks(wishes.values()):
-            for wish in wishes.values():
-                channel.send(asdict(wish))
+        if self._cache.lacks(requests.values()):
+            for request in requests.values():
+                channel.send(asdict(request))
             raise _WantsModelsError
-        for slot, wish in wishes.items():
-            self._keeper.hand_over(slot, wish)
+        for slot, request in requests.items():
+            self._cache.hand_over(slot, request)
         for reason, names in reasons.items():
             if reason not in _EXPECTED:
                 fields: dict[str, object] = {"models": ", ".join(names), "reason": reason}

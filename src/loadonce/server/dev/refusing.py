@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 
-from loadonce.server.system.watching import Watch
+from loadonce.system.watching import Watch
 
 _PATIENCE = 0.5  # seconds for a client that says nothing
 _CHUNK = 65_536

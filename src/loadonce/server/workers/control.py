@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loadonce.observe.events import log_fields
-from loadonce.owner.parents import is_linux
-from loadonce.server.system.channel import Channel, Message
-from loadonce.server.system.watching import Watch
+from loadonce.system.channel import Channel, Message
+from loadonce.system.linux import is_linux
+from loadonce.system.watching import Watch
 
 Answer = Callable[[Message, Callable[[Message], object]], object]
 

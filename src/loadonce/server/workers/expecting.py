@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from loadonce.lifecycle.reporting import models_by_name
 from loadonce.observe.events import ModelEvent
 from loadonce.server.board.journal import known_registries
-from loadonce.server.system.channel import Channel
+from loadonce.system.channel import Channel
 
-from .offspring import WorkerProcess
+from .child_processes import WorkerProcess
 
 
 def expected_of(workers: Iterable[WorkerProcess]) -> list[str]:

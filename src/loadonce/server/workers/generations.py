@@ -11,19 +11,19 @@ from functools import partial
 from typing import Any, Protocol
 
 from loadonce.observe.events import log_fields
-from loadonce.owner.crashes import Crashes, cause_of
 from loadonce.server.app.ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED
 from loadonce.server.board.telling import Teller
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Message
-from loadonce.server.system.watching import Watch
+from loadonce.system.channel import Message
+from loadonce.system.crashes import Crashes, cause_of
+from loadonce.system.watching import Watch
 
+from .child_processes import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .expecting import expected_of
 from .locks import changed, stamps
-from .offspring import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .room import Room
 from .spawning import SpawnedGeneration
-from .zygote import Nursery, fork_zygote
+from .zygote import ServerContext, fork_zygote
 
 Tell = Callable[[Message], object]
 
@@ -55,14 +55,14 @@ class Generations:
     zygote, takes over once all its workers are ready. The former one's zygote stays for a rollback.
 
     Args:
-        options, nursery, watch, crashes, teller: of the server.
+        options, context, watch, crashes, teller: of the server.
         crew: who has the workers.
     """
 
     def __init__(
         self,
         options: ServeOptions,
-        nursery: Nursery,
+        context: ServerContext,
         watch: Watch,
         crashes: Crashes,
         teller: Teller,
@@ -73,7 +73,7 @@ class Generations:
         self.former: ZygoteProcess | None = None
         self._ending: list[ZygoteProcess] = []
         self._options = options
-        self._nursery = nursery
+        self._context = context
         self._watch = watch
         self._crashes = crashes
         self._teller = teller
@@ -90,7 +90,7 @@ class Generations:
         if self._crew.is_stopping or self.coming is not None:
             return
         if self._options.loads_in_each_worker:
-            self.coming = SpawnedGeneration(self._nursery)
+            self.coming = SpawnedGeneration(self._context)
             self._crew.fill()
         else:
             self._fork_zygote()
@@ -144,7 +144,7 @@ class Generations:
         old, self.current, self.coming = self.current, self.coming, None
         assert self.current is not None
         if old is None:
-            self._nursery.lines.started()
+            self._context.lines.started()
             self._teller.ready(models)
             self._go_on()
             return
@@ -170,7 +170,7 @@ class Generations:
         self._asked = []
         self._go_on()
 
-    def bury(self, pid: int, status: int) -> None:
+    def reap(self, pid: int, status: int) -> None:
         """A process has ended; perhaps it was one of ours."""
         for zygote in list(self._all()):
             if zygote.pid == pid:  # it may have told before it ended
@@ -246,7 +246,7 @@ class Generations:
     def _fork_zygote(self) -> None:
         gc.freeze()  # else the zygote's collections would copy it all
         expected = expected_of(self._crew.workers)
-        pid, channel = fork_zygote(self._nursery, self._crew.forget, expected)
+        pid, channel = fork_zygote(self._context, self._crew.forget, expected)
         zygote = self.coming = ZygoteProcess(pid, channel, time.monotonic())
         # Its end is told by SIGCHLD.
         self._watch.listen(channel, lambda message: self._hear(zygote, message), _nothing)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from loadonce.observe.events import log_fields
 
-from .offspring import WorkerProcess, kill
+from .child_processes import WorkerProcess, kill
 
 # Not one that an app may have a handler for, nor one that writes a core.
 _WHERE: signal.Signals | None = getattr(signal, "SIGRTMAX", None)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loadonce.errors import ConfigurationError
-from loadonce.server.system.channel import Channel, Message
+from loadonce.system.channel import Channel, Message
 
 from .control import may_order, user_of
 

@@ -28,8 +28,8 @@ from loadonce.server.app.importing import import_app
 from loadonce.server.app.preparing import prepare
 from loadonce.server.board.journal import known_registries
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.one_thread import OneThread
-from loadonce.server.system.signals import Stopping, StopRequestedError
+from loadonce.system.one_thread import OneThread
+from loadonce.system.signals import Stopping, StopRequestedError
 
 from .expecting import expect
 from .locks import Stamps, lock_files, stamps

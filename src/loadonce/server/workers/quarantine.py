@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 
 from loadonce.lifecycle.reporting import Report
 from loadonce.observe.events import log_fields
-from loadonce.owner.crashes import TOO_MANY, WINDOW
+from loadonce.system.crashes import TOO_MANY, WINDOW
 
-from .offspring import WorkerProcess
+from .child_processes import WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from loadonce.observe.events import log_fields
 from loadonce.observe.memory import memory_of
 from loadonce.server.options import ServeOptions
 
-from .offspring import WorkerProcess
+from .child_processes import WorkerProcess
 
 _SPREAD = 0.1  # of the limit, so that workers that started together are not replaced together
 

@@ -9,9 +9,9 @@ from loadonce.observe.events import log_fields
 from loadonce.observe.memory import available_bytes, format_bytes, memory_of
 from loadonce.observe.processes import descendants_of
 from loadonce.server.options import ReloadPolicy
-from loadonce.server.system.channel import Message
+from loadonce.system.channel import Message
 
-from .offspring import WorkerProcess, ZygoteProcess
+from .child_processes import WorkerProcess, ZygoteProcess
 
 
 class Room:

@@ -8,18 +8,18 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from loadonce.observe.collection import paused
-from loadonce.owner.parents import die_with
 from loadonce.server.app.configuring import configure_process
 from loadonce.server.app.ending import EXIT_STOPPED
 from loadonce.server.app.importing import import_app
 from loadonce.server.app.process import import_what_serves
 from loadonce.server.board.board import Board
 from loadonce.server.board.journal import known_registries
-from loadonce.server.system.channel import Channel, Message
+from loadonce.system.channel import Channel, Message
+from loadonce.system.linux import die_with
 
 from .locks import lock_files, stamps
 from .spawning import options_from_json
-from .worker import Birth, name_worker, serve_as_worker
+from .worker import WorkerSpec, name_worker, serve_as_worker
 from .zygote import become
 
 if TYPE_CHECKING:
@@ -47,29 +47,31 @@ def _run(channel: Channel) -> int:
     name_worker(message["number"])
     os.set_inheritable(message["listener"], False)
     listener = socket.socket(fileno=message["listener"])
-    return _serve(options, lines, listener, _birth(message, channel))
+    return _serve(options, lines, listener, _spec_of(message, channel))
 
 
-def _serve(options: ServeOptions, lines: StartLines, listener: socket.socket, birth: Birth) -> int:
+def _serve(
+    options: ServeOptions, lines: StartLines, listener: socket.socket, spec: WorkerSpec
+) -> int:
     with ExitStack() as starting:
         starting.enter_context(paused())
 
         def prepare() -> uvicorn.Config:
             app = import_app(options.target, app_dir=options.app_dir, is_factory=options.is_factory)
             locks = stamps(lock_files(known_registries()))  # before they are read
-            birth.channel.send({"what": "locks", "locks": locks})
+            spec.channel.send({"what": "locks", "locks": locks})
             return import_what_serves(options, app)
 
         def ready() -> None:
             starting.close()
             lines.started()
 
-        return serve_as_worker(options, listener, birth, prepare, ready)
+        return serve_as_worker(options, listener, spec, prepare, ready)
 
 
-def _birth(message: Message, channel: Channel) -> Birth:
+def _spec_of(message: Message, channel: Channel) -> WorkerSpec:
     board = Board.inherited(message["board"])
-    return Birth(
+    return WorkerSpec(
         number=message["number"],
         restarts=message["restarts"],
         row=board[message["row"]],

@@ -12,15 +12,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from loadonce.observe.events import log_fields
-from loadonce.owner.parents import is_linux
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel, Message
-from loadonce.server.system.signals import STOP_SIGNALS
+from loadonce.system.channel import Channel, Message
+from loadonce.system.linux import is_linux
+from loadonce.system.signals import STOP_SIGNALS
 
-from .offspring import WorkerProcess, ZygoteProcess
+from .child_processes import WorkerProcess, ZygoteProcess
 
 if TYPE_CHECKING:
-    from .zygote import Nursery
+    from .zygote import ServerContext
 
 _CODE = "from loadonce.server.workers.spawned import main; main({})"
 
@@ -30,38 +30,38 @@ class SpawnedGeneration(ZygoteProcess):
     stays when they have ended.
 
     Args:
-        nursery: what the workers share with the supervisor, which is this process.
+        context: what the workers share with the supervisor, which is this process.
     """
 
-    def __init__(self, nursery: Nursery) -> None:
+    def __init__(self, context: ServerContext) -> None:
         nobody, nobody_else = Channel.pair()
         nobody.close()
         nobody_else.close()
         super().__init__(0, nobody, time.monotonic(), is_loaded=True)
-        self._nursery = nursery
+        self._context = context
 
     @property
     def holds_memory(self) -> bool:
         """Its workers do."""
         return False
 
-    def start_worker(self, worker: WorkerProcess, theirs: Channel, birth: Message) -> None:
+    def start_worker(self, worker: WorkerProcess, theirs: Channel, spec: Message) -> None:
         """Have a worker, of which the first of this generation shows how its models load.
 
         Raises:
             OSError: the system has no process for it.
         """
-        nursery, is_silent = self._nursery, self.has_served
-        shared = (nursery.listener.fileno(), nursery.board.descriptor, theirs.fileno())
+        context, is_silent = self._context, self.has_served
+        shared = (context.listener.fileno(), context.board.descriptor, theirs.fileno())
         for descriptor in shared:
             os.set_inheritable(descriptor, True)
         worker.channel.send(
-            birth
+            spec
             | {
-                "options": options_to_json(nursery.options),
-                "listener": nursery.listener.fileno(),
-                "board": nursery.board.descriptor,
-                "supervisor": nursery.supervisor,
+                "options": options_to_json(context.options),
+                "listener": context.listener.fileno(),
+                "board": context.board.descriptor,
+                "supervisor": context.supervisor,
                 "is_silent": is_silent,
             }
         )
@@ -69,7 +69,7 @@ class SpawnedGeneration(ZygoteProcess):
         worker.pid = worker.row.pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-P", "-c", _CODE.format(theirs.fileno())],
-            _environment(nursery.options, is_silent=is_silent),
+            _environment(context.options, is_silent=is_silent),
             setpgroup=0,
             setsigmask=STOP_SIGNALS,  # until it can stop in an orderly way
         )

@@ -13,28 +13,28 @@ import time
 from collections import Counter
 
 from loadonce.observe.events import log_fields
-from loadonce.owner.crashes import Crashes, is_crash
 from loadonce.server.app.ending import EXIT_FAILED, EXIT_STOPPED
 from loadonce.server.app.listening import url_of
 from loadonce.server.app.logs import StartLines
 from loadonce.server.board.board import Board
-from loadonce.server.board.cover import Cover
+from loadonce.server.board.server_info import ServerInfo
 from loadonce.server.board.telling import Teller, has_terminal
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel, Message
-from loadonce.server.system.linux import adopt_orphans
-from loadonce.server.system.systemd import Notifier
-from loadonce.server.system.watching import Watch
+from loadonce.system.channel import Channel, Message
+from loadonce.system.crashes import Crashes, is_crash
+from loadonce.system.linux import adopt_orphans
+from loadonce.system.systemd import Notifier
+from loadonce.system.watching import Watch
 
+from .child_processes import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .control import Control
 from .expecting import expected_of
 from .generations import Generations, Tell
 from .health import kill_silent
-from .offspring import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
 from .quarantine import Quarantine, suspects_of
 from .recycling import Recycled, hung, measure_new, next_to_recycle, request_limit
 from .spawning import tell_copies
-from .zygote import Nursery
+from .zygote import ServerContext
 
 _LOOK = 0.5  # seconds between two looks at the signs of life
 _RECYCLE = 1.0  # and at what they have served; to read their memory takes milliseconds
@@ -67,19 +67,19 @@ class Supervisor:
         is_forked = not options.loads_in_each_worker
         self._board = Board(rows) if is_forked else Board.inheritable(rows)
         self._quarantine = Quarantine()
-        self._nursery = Nursery(
+        self._context = ServerContext(
             options, lines, listener, self._board, os.getpid(), self._quarantine
         )
-        self._watch = Watch(self._receive, self._bury)
+        self._watch = Watch(self._receive, self._reap)
         self._control = Control(self._watch, self._answer)
-        cover = Cover.of(options, url, str(self._control.path))
-        self._teller = Teller(cover, self._board.cover, began, notifier)
+        info = ServerInfo.of(options, url, str(self._control.path))
+        self._teller = Teller(info, self._board.info, began, notifier)
         self._crashes = Crashes()
         self._generations = Generations(
-            options, self._nursery, self._watch, self._crashes, self._teller, self
+            options, self._context, self._watch, self._crashes, self._teller, self
         )
         self.workers: list[WorkerProcess] = []
-        self._births: Counter[int] = Counter()  # by number
+        self._starts: Counter[int] = Counter()  # by number
         self._held: set[int] = set()  # numbers whose next worker waits
         self._interrupts = 0
         self._code: int | None = None
@@ -147,14 +147,14 @@ class Supervisor:
         ours, theirs = Channel.pair()
         worker = WorkerProcess(number, zygote, row, ours, time.monotonic())
         worker.request_limit = request_limit(self._options)
-        birth: Message = {"number": number, "row": row.number}
-        birth |= {"restarts": self._births[number], "quarantined": self._quarantine.kept}
+        spec: Message = {"number": number, "row": row.number}
+        spec |= {"restarts": self._starts[number], "quarantined": self._quarantine.kept}
         is_first = self._generations.current is None  # nobody has been told that it serves
-        birth |= {"expected": [] if is_first else expected_of(self.workers)}
-        self._births[number] += 1
+        spec |= {"expected": [] if is_first else expected_of(self.workers)}
+        self._starts[number] += 1
         self.workers.append(worker)
         try:
-            zygote.start_worker(worker, theirs, birth)
+            zygote.start_worker(worker, theirs, spec)
         except OSError as error:
             fields = {"worker": number, "reason": str(error)}
             log_fields(logging.ERROR, "a worker cannot be started", fields)
@@ -177,7 +177,7 @@ class Supervisor:
 
     def _hear_worker(self, worker: WorkerProcess, message: Message) -> None:
         zygote = worker.zygote
-        if message["what"] == "born":
+        if message["what"] == "started":
             worker.pid, worker.models = message["pid"], message["models"]
             if self.is_stopping:
                 kill(worker.pid, signal.SIGTERM)
@@ -328,8 +328,8 @@ class Supervisor:
         for worker in self.workers:
             kill(worker.pid, number)
 
-    def _bury(self, pid: int, status: int) -> None:
-        self._generations.bury(pid, status)
+    def _reap(self, pid: int, status: int) -> None:
+        self._generations.reap(pid, status)
         for worker in list(self.workers):
             if not worker.ready_at:  # it may have told before it ended
                 self._hear_all(worker)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from loadonce.lifecycle.quarantine import quarantine
 from loadonce.lifecycle.reporting import models_by_name
-from loadonce.owner.parents import die_with
 from loadonce.server.app.accepting import Share
 from loadonce.server.app.ending import EXIT_FAILED, failed, guarded
 from loadonce.server.app.hanging import hung_model
@@ -27,12 +26,13 @@ from loadonce.server.app.process import AppProcess, loaded_models
 from loadonce.server.board.board import Board, Row
 from loadonce.server.board.journal import Journal, known_registries
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel
-from loadonce.server.system.signals import STOP_SIGNALS
+from loadonce.system.channel import Channel
+from loadonce.system.linux import die_with
+from loadonce.system.signals import STOP_SIGNALS
 
 from .expecting import expect, tell_late
 from .health import tell_where_when_asked
-from .intents import Intents
+from .supervisor_client import SupervisorClient
 
 if TYPE_CHECKING:
     import uvicorn
@@ -43,7 +43,7 @@ BEAT = 0.5  # seconds between two signs of life
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class WorkerSpec:
     """What a worker is given.
 
     Attributes:
@@ -67,17 +67,17 @@ class Birth:
 
 
 def run_worker(
-    config: uvicorn.Config, options: ServeOptions, listener: socket.socket, birth: Birth
+    config: uvicorn.Config, options: ServeOptions, listener: socket.socket, spec: WorkerSpec
 ) -> int:
     """Serve, forked with the models in this process; returns the exit code."""
-    _come_to_life(birth, is_one_of_several=options.workers > 1)
-    return serve_as_worker(options, listener, birth, lambda: config, _nothing)
+    _come_to_life(spec, is_one_of_several=options.workers > 1)
+    return serve_as_worker(options, listener, spec, lambda: config, _nothing)
 
 
 def serve_as_worker(
     options: ServeOptions,
     listener: socket.socket,
-    birth: Birth,
+    spec: WorkerSpec,
     prepare: Callable[[], uvicorn.Config],
     on_ready: Callable[[], None],
 ) -> int:
@@ -86,11 +86,11 @@ def serve_as_worker(
     Args:
         options: of the server.
         listener: the socket all workers accept from.
-        birth: what this one is given.
+        spec: what this one is given.
         prepare: imports the app, unless it is; returns how uvicorn serves it.
         on_ready: called once requests are accepted.
     """
-    channel = birth.channel
+    channel = spec.channel
     tell_where_when_asked()
 
     def ready(_url: str) -> None:
@@ -98,49 +98,49 @@ def serve_as_worker(
         channel.send({"what": "ready", "models": loaded_models()})
 
     process = AppProcess(options, ready, interrupts=1)
-    intents = Intents(channel)
+    supervisor = SupervisorClient(channel)
 
     def beside(server: AppServer) -> None:
         loop = asyncio.get_running_loop()
         channel.set_blocking(False)
-        loop.add_reader(channel.fileno(), _obey, process, channel, intents)
-        _beat(loop, birth, options.worker_timeout)
+        loop.add_reader(channel.fileno(), _obey, process, channel, supervisor)
+        _beat(loop, spec, options.worker_timeout)
 
     def run() -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         config = prepare()
-        _introduce(birth, intents)
-        share = Share(birth.board, birth.row)
-        journal = Journal(birth.board, birth.row, worker=birth.number, restarts=birth.restarts)
+        _introduce(spec, supervisor)
+        share = Share(spec.board, spec.row)
+        journal = Journal(spec.board, spec.row, worker=spec.number, restarts=spec.restarts)
         return process.run(config, listener, share=share, journal=journal, beside=beside)
 
     return guarded(options, process.stopping, run, lambda error: channel.send(failed(error)))
 
 
-def _introduce(birth: Birth, intents: Intents) -> None:
+def _introduce(spec: WorkerSpec, supervisor: SupervisorClient) -> None:
     """The app is imported: let the supervisor know its models, and each of them how to reach it."""
     models = models_by_name(known_registries())
     for number, (name, model) in enumerate(models.items(), 1):
-        model.slot.mark = birth.row.mark(number)
-        model.slot.reload_elsewhere = intents.reload
-        model.slot.on_quarantine = partial(intents.tell_quarantined, name)
-    birth.channel.send({"what": "born", "pid": os.getpid(), "models": [*models]})
-    _isolate(birth.quarantined)
-    expect(birth.expected)
-    tell_late(birth.channel)
+        model.slot.mark = spec.row.mark(number)
+        model.slot.reload_elsewhere = supervisor.reload
+        model.slot.on_quarantine = partial(supervisor.tell_quarantined, name)
+    spec.channel.send({"what": "started", "pid": os.getpid(), "models": [*models]})
+    _isolate(spec.quarantined)
+    expect(spec.expected)
+    tell_late(spec.channel)
 
 
-def _come_to_life(birth: Birth, *, is_one_of_several: bool) -> None:
+def _come_to_life(spec: WorkerSpec, *, is_one_of_several: bool) -> None:
     """Undo what a copy of the zygote should not have in common with it."""
-    while os.getppid() != birth.supervisor:  # the parent in between is about to end
+    while os.getppid() != spec.supervisor:  # the parent in between is about to end
         time.sleep(0.0005)
-    die_with(birth.supervisor)
+    die_with(spec.supervisor)
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     reseed()
     gc.enable()
     if is_one_of_several:
-        name_worker(birth.number)
+        name_worker(spec.number)
 
 
 def reseed() -> None:
@@ -167,7 +167,7 @@ def name_worker(number: int) -> None:
         handler.addFilter(add)
 
 
-def _obey(process: AppProcess, channel: Channel, intents: Intents) -> None:
+def _obey(process: AppProcess, channel: Channel, supervisor: SupervisorClient) -> None:
     """What the supervisor asks for. Its own end nobody survives."""
     received = channel.receive()
     if received is None:
@@ -177,7 +177,7 @@ def _obey(process: AppProcess, channel: Channel, intents: Intents) -> None:
     elif received[0]["what"] == "quarantine":
         _isolate(received[0]["models"])
     else:
-        intents.hear(received[0])
+        supervisor.hear(received[0])
 
 
 def _isolate(models: Iterable[dict[str, str]]) -> None:
@@ -185,16 +185,16 @@ def _isolate(models: Iterable[dict[str, str]]) -> None:
         quarantine(known_registries(), each["model"], each["sha256"])
 
 
-def _beat(loop: asyncio.AbstractEventLoop, birth: Birth, patience: float) -> None:
+def _beat(loop: asyncio.AbstractEventLoop, spec: WorkerSpec, patience: float) -> None:
     """The event loop runs; and say so if a model does not."""
-    if os.getppid() != birth.supervisor:  # where the system does not kill this process with it
+    if os.getppid() != spec.supervisor:  # where the system does not kill this process with it
         os._exit(EXIT_FAILED)
-    birth.row.beat()
+    spec.row.beat()
     hung = hung_model(known_registries(), patience)
     if hung is not None:
         seconds = round(hung.seconds, 1)
-        birth.channel.send({"what": "hung", "model": hung.model, "seconds": seconds})
-    loop.call_later(BEAT, _beat, loop, birth, patience)
+        spec.channel.send({"what": "hung", "model": hung.model, "seconds": seconds})
+    loop.call_later(BEAT, _beat, loop, spec, patience)
 
 
 def _nothing() -> None:

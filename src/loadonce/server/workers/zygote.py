@@ -18,7 +18,6 @@ from typing import NoReturn
 from loadonce.inference.threads import run_in_thread
 from loadonce.observe.events import log_fields
 from loadonce.observe.memory import available_bytes, let_go_of_files
-from loadonce.owner.parents import die_with
 from loadonce.server.app.ending import (
     EXIT_CANNOT_FORK,
     EXIT_STOPPED,
@@ -30,19 +29,20 @@ from loadonce.server.app.logs import StartLines, format_line
 from loadonce.server.board.board import Board
 from loadonce.server.board.journal import known_registries
 from loadonce.server.options import ServeOptions
-from loadonce.server.system.channel import Channel, Message
-from loadonce.server.system.deadline import Deadline
-from loadonce.server.system.signals import STOP_SIGNALS, Stopping, StopRequestedError
+from loadonce.system.channel import Channel, Message
+from loadonce.system.deadline import Deadline
+from loadonce.system.linux import die_with
+from loadonce.system.signals import STOP_SIGNALS, Stopping, StopRequestedError
 
 from .preloading import CannotForkError, Preloading
 from .quarantine import Quarantine
-from .worker import Birth, run_worker
+from .worker import WorkerSpec, run_worker
 
 logger = logging.getLogger("loadonce")
 
 
 @dataclass(frozen=True, slots=True)
-class Nursery:
+class ServerContext:
     """What the processes of one server share from their beginning.
 
     Attributes:
@@ -63,12 +63,12 @@ class Nursery:
 
 
 def fork_zygote(
-    nursery: Nursery, forget: Callable[[], None], expected: Sequence[str]
+    context: ServerContext, forget: Callable[[], None], expected: Sequence[str]
 ) -> tuple[int, Channel]:
     """A new zygote: its process id, and the channel to it.
 
     Args:
-        nursery: what it and its workers share with the caller.
+        context: what it and its workers share with the caller.
         forget: closes, in the zygote, what is the caller's alone.
         expected: the models that others serve, so that its workers must from their start on.
     """
@@ -78,7 +78,7 @@ def fork_zygote(
         ours.close()
         forget()
         atexit._clear()
-        become(lambda: _Zygote(nursery, theirs, expected).run())
+        become(lambda: _Zygote(context, theirs, expected).run())
     theirs.close()
     return process, ours
 
@@ -94,17 +94,17 @@ def become(run: Callable[[], int]) -> NoReturn:
 
 
 class _Zygote:
-    def __init__(self, nursery: Nursery, channel: Channel, expected: Sequence[str]) -> None:
-        self._nursery = nursery
+    def __init__(self, context: ServerContext, channel: Channel, expected: Sequence[str]) -> None:
+        self._context = context
         self._channel = channel
         self._stopping = Stopping(Deadline(_last_words), patience=0.0)
-        self._preloading = Preloading(nursery.options, self._stopping, nursery.quarantine, expected)
+        self._preloading = Preloading(context.options, self._stopping, context.quarantine, expected)
         self._has_forked = False
 
     def run(self) -> int:
         """Load, then fork when asked, until the supervisor closes the channel."""
         os.setpgid(0, 0)  # what a terminal sends, the supervisor passes on
-        die_with(self._nursery.supervisor)
+        die_with(self._context.supervisor)
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         try:
@@ -118,7 +118,7 @@ class _Zygote:
             return EXIT_CANNOT_FORK
         except Exception as error:
             self._channel.send(failed(error))
-            return tell_failure(error, self._nursery.options)
+            return tell_failure(error, self._context.options)
         while (message := self._channel.receive()) is not None:
             request, descriptors = message
             self._fork_worker(request, descriptors)
@@ -132,7 +132,7 @@ class _Zygote:
         with self._stopping.deadline, self._stopping:
             self._preloading.load(self._make_room)
         self._preloading.settle()
-        self._nursery.lines.started()
+        self._context.lines.started()
         slots = [model.slot for registry in known_registries() for model in registry]
         loaded = {
             "what": "loaded",
@@ -148,7 +148,7 @@ class _Zygote:
         generation, ask the supervisor, and wait for what it can do."""
         available = available_bytes()
         is_short = available is not None and needed > available
-        if is_short or self._nursery.options.reload_policy == "memory":
+        if is_short or self._context.options.reload_policy == "memory":
             self._channel.send({"what": "room", "needed": needed, "available": available})
             await run_in_thread(self._channel.receive, "room")
 
@@ -168,19 +168,19 @@ class _Zygote:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _run_worker(self, request: Message, descriptor: int) -> int:
-        nursery = self._nursery
+        context = self._context
         self._preloading.environment.put_back()
-        birth = Birth(
+        spec = WorkerSpec(
             number=request["number"],
             restarts=request["restarts"],
-            row=nursery.board[request["row"]],
-            board=nursery.board,
+            row=context.board[request["row"]],
+            board=context.board,
             channel=Channel(socket.socket(fileno=descriptor)),
-            supervisor=nursery.supervisor,
+            supervisor=context.supervisor,
             quarantined=request["quarantined"],
             expected=request["expected"],
         )
-        return run_worker(self._preloading.config, nursery.options, nursery.listener, birth)
+        return run_worker(self._preloading.config, context.options, context.listener, spec)
 
 
 def _last_words(seconds: float) -> str:

@@ -1,16 +1,16 @@
-"""Intents: what a worker asks its supervisor to do for all of them, or tells it for their sake."""
+"""What a worker asks its supervisor to do for all workers, or tells it for their sake."""
 
 from __future__ import annotations
 
 import asyncio
 
 from loadonce.errors import ReloadFailedError
-from loadonce.server.system.channel import Channel, Message
+from loadonce.system.channel import Channel, Message
 
 _FAILED = "the server's reload failed"
 
 
-class Intents:
+class SupervisorClient:
     """A reload that is asked for in one worker happens in all, so that they have the same models.
 
     Args:

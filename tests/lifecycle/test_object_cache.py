@@ -12,7 +12,7 @@ import pytest
 
 from loadonce import Model, Registry, artifact, lock_directory, resource
 from loadonce.artifacts import LockFile
-from loadonce.lifecycle.keeping import CannotKeepError, Keeper, Wish, wish_of
+from loadonce.lifecycle.object_cache import LoadRequest, NotCacheableError, ObjectCache, request_of
 from loadonce.observe.events import Events
 
 pytestmark = pytest.mark.anyio
@@ -43,30 +43,30 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def wish(root: Path, name: str, own: str = "") -> Wish:
-    return wish_of(Models()[name].slot, root, lambda module: module == own)
+def request(root: Path, name: str, own: str = "") -> LoadRequest:
+    return request_of(Models()[name].slot, root, lambda module: module == own)
 
 
-def test_what_leads_to_the_same_object_is_the_same_wish(root: Path) -> None:
-    assert wish(root, "one").key == wish(root, "one").key == wish(root, "same").key
-    others = {wish(root, name).key for name in ("one", "several", "folder")}
+def test_what_leads_to_the_same_object_is_the_same_request(root: Path) -> None:
+    assert request(root, "one").key == request(root, "one").key == request(root, "same").key
+    others = {request(root, name).key for name in ("one", "several", "folder")}
     assert len(others) == 3
 
 
 @pytest.mark.parametrize("change", ["bytes", "lock", "gone"])
 def test_what_has_changed_is_another(root: Path, change: str) -> None:
-    before = wish(root, "one").key
+    before = request(root, "one").key
     if change == "gone":
         (root / "one.npy").unlink()
-        with pytest.raises(CannotKeepError, match="cannot be looked at"):
-            wish(root, "one")
+        with pytest.raises(NotCacheableError, match="cannot be looked at"):
+            request(root, "one")
         return
     if change == "bytes":
         np.save(root / "one.npy", np.arange(4))
     else:
         lock = LockFile.read(root)
         lock.with_entry(replace(lock.entries["one.npy"], version="v2")).write(root)
-    assert wish(root, "one").key != before
+    assert request(root, "one").key != before
 
 
 @pytest.mark.parametrize(
@@ -83,46 +83,46 @@ def test_what_has_changed_is_another(root: Path, change: str) -> None:
     ],
 )
 def test_what_needs_the_app_itself_is_left_to_it(root: Path, name: str, reason: str) -> None:
-    with pytest.raises(CannotKeepError, match=reason):
-        wish(root, name)
+    with pytest.raises(NotCacheableError, match=reason):
+        request(root, name)
 
 
 def test_a_loader_that_is_the_apps_own_is_no_library(root: Path) -> None:
-    with pytest.raises(CannotKeepError, match="the app's own"):
-        wish(root, "one", own="loadonce.loaders.numpy")
+    with pytest.raises(NotCacheableError, match="the app's own"):
+        request(root, "one", own="loadonce.loaders.numpy")
 
 
-async def test_an_object_is_loaded_once_and_handed_to_who_wishes_the_same(root: Path) -> None:
-    keeper = Keeper()
-    wishes = [wish(root, "one"), wish(root, "several")]
-    assert keeper.lacks(wishes)
-    await keeper.load(wishes, Events())
-    assert not keeper.lacks(wishes)
+async def test_an_object_is_loaded_once_and_handed_to_who_asks_for_the_same(root: Path) -> None:
+    cache = ObjectCache()
+    requests = [request(root, "one"), request(root, "several")]
+    assert cache.lacks(requests)
+    await cache.load(requests, Events())
+    assert not cache.lacks(requests)
     models = Models(root)
-    before = keeper.kept[wishes[0].key].value
-    assert keeper.hand_over(models.same.slot, wishes[0])
+    before = cache.objects[requests[0].key].value
+    assert cache.hand_over(models.same.slot, requests[0])
     assert models.same.slot.inherited is not None
     assert models.same.slot.inherited.value is before
     assert models.same.slot.inherited.model == "same"
-    assert not keeper.hand_over(models.folder.slot, wish(root, "folder"))
+    assert not cache.hand_over(models.folder.slot, request(root, "folder"))
 
 
-async def test_what_is_not_wished_for_any_more_is_let_go(root: Path) -> None:
-    keeper = Keeper()
-    await keeper.load([wish(root, "one")], Events())
-    await keeper.load([wish(root, "several")], Events())
-    assert list(keeper.kept) == [wish(root, "several").key]
+async def test_what_is_not_asked_for_any_more_is_let_go(root: Path) -> None:
+    cache = ObjectCache()
+    await cache.load([request(root, "one")], Events())
+    await cache.load([request(root, "several")], Events())
+    assert list(cache.objects) == [request(root, "several").key]
 
 
 async def test_what_cannot_be_loaded_is_tried_once(root: Path) -> None:
-    wanted = wish(root, "one")
+    wanted = request(root, "one")
     content = (root / "one.npy").read_bytes()
     status = (root / "one.npy").stat()
     (root / "one.npy").write_bytes(b"x" * len(content))
     os.utime(root / "one.npy", ns=(status.st_atime_ns, status.st_mtime_ns))
-    keeper = Keeper()
-    await keeper.load([wanted], Events())
-    assert not keeper.lacks([wanted])
-    assert keeper.kept == {}
-    await keeper.load([wish(root, "several")], Events())
-    assert keeper.lacks([wanted])  # once others are wished for it may be tried again
+    cache = ObjectCache()
+    await cache.load([wanted], Events())
+    assert not cache.lacks([wanted])
+    assert cache.objects == {}
+    await cache.load([request(root, "several")], Events())
+    assert cache.lacks([wanted])  # once others are asked for it may be tried again

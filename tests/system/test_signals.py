@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from loadonce.server.system.deadline import Deadline
-from loadonce.server.system.signals import Stopping, StopRequestedError
+from loadonce.system.deadline import Deadline
+from loadonce.system.signals import Stopping, StopRequestedError
 
 
 class _Deadline(Deadline):

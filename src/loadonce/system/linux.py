@@ -1,14 +1,22 @@
-"""What Linux offers beyond the standard library: who adopts orphans, and a door for new clients."""
+"""What Linux offers beyond the standard library: who dies with whom, who adopts orphans, and a door
+for new clients."""
 
 from __future__ import annotations
 
-import ctypes
+import os
+import signal
 import socket
 import struct
+import sys
+from array import array
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from loadonce.owner.parents import is_linux, prctl
+if TYPE_CHECKING:
+    import ctypes
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SO_ATTACH_FILTER = 26
 
@@ -21,6 +29,19 @@ _NO_NEW_CONNECTIONS = (
     (0x06, 0, 0, 0),
     (0x06, 0, 0, 0xFFFFFFFF),
 )
+
+
+def is_linux() -> bool:
+    """Whether this system has what the processes of loadonce need."""
+    return sys.platform == "linux"
+
+
+def die_with(parent: int) -> None:
+    """Be killed when `parent` ends, on Linux; end at once if it has ended already."""
+    if is_linux():
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def adopt_orphans() -> None:
@@ -42,11 +63,32 @@ def refuse_new_connections(listener: socket.socket) -> bool:
         return True
     if not is_linux():
         return False
-    program = b"".join(struct.pack("HBBI", *line) for line in _NO_NEW_CONNECTIONS)
-    kept = ctypes.create_string_buffer(program)
-    argument = struct.pack("HP", len(_NO_NEW_CONNECTIONS), ctypes.addressof(kept))
+    program = array("B", b"".join(struct.pack("HBBI", *line) for line in _NO_NEW_CONNECTIONS))
+    address, _length = program.buffer_info()
+    argument = struct.pack("HP", len(_NO_NEW_CONNECTIONS), address)
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, argument)
     except OSError:
         return False
     return True
+
+
+def prctl(option: int, value: int) -> None:
+    """Linux's prctl(2).
+
+    Raises:
+        OSError: it failed.
+    """
+    import ctypes  # milliseconds that most apps need not wait
+
+    if _libc().prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    """Made once, before the fork: each time takes a class of its own."""
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)

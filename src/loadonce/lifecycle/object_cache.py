@@ -31,12 +31,12 @@ IsOwn = Callable[[str], bool]
 NOT_LOCKED = "not in models.lock yet"
 
 
-class CannotKeepError(Exception):
+class NotCacheableError(Exception):
     """Why an object has to be loaded anew whenever code changes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LoadRequest:
     """One artifact as declared, in plain values: which bytes, read by which loader, how.
 
     Two are equal if they lead to the same object. `facts` is a digest of the lock file's entries
@@ -52,11 +52,11 @@ class Wish:
 
     @property
     def key(self) -> str:
-        """Text that is the same for equal wishes, whatever the model is called."""
+        """Text that is the same for equal requests, whatever the model is called."""
         return json.dumps({**asdict(self), "name": ""}, sort_keys=True)
 
 
-def wish_of(slot: Slot[Any], root: Path, is_own: IsOwn) -> Wish:
+def request_of(slot: Slot[Any], root: Path, is_own: IsOwn) -> LoadRequest:
     """What another process would have to load for this slot.
 
     Args:
@@ -65,63 +65,68 @@ def wish_of(slot: Slot[Any], root: Path, is_own: IsOwn) -> Wish:
         is_own: whether a module belongs to the app, so that its code may change.
 
     Raises:
-        CannotKeepError: it would need the app's code, or is no such object.
+        NotCacheableError: it would need the app's code, or is no such object.
         LoadOnceError: it cannot be loaded by anybody.
     """
     if reason := why_not_inherited(slot):
-        raise CannotKeepError(reason)
+        raise NotCacheableError(reason)
     origin = artifact_of(slot)
     if callable(origin.loader):
-        raise CannotKeepError("a loader of the app's own")
+        raise NotCacheableError("a loader of the app's own")
     directory = root if origin.root is None else resolve_root(origin.root)
     entries = _entries(directory, origin)
     for loader in LoadPlan.of(origin, locked_formats(entries)).loaders.values():
         if is_own(getattr(loader.read, "__module__", "")):
-            raise CannotKeepError("a loader of the app's own")
+            raise NotCacheableError("a loader of the app's own")
     options = _plain(origin.options)
     named = [name for entry in entries for name in entry.globals]
     if own := [name for name in named if is_own(_module_of(name))]:
-        raise CannotKeepError(f"it names {own[0]}, which is the app's own")
+        raise NotCacheableError(f"it names {own[0]}, which is the app's own")
     path = origin.path if isinstance(origin.path, str) else dict(origin.path)
     facts = [[asdict(entry), _stamp(directory / entry.path)] for entry in entries]
     digest = sha256(json.dumps(facts).encode()).hexdigest()
-    return Wish(slot.name, str(directory), path, origin.loader, options, digest)
+    return LoadRequest(slot.name, str(directory), path, origin.loader, options, digest)
 
 
 @dataclass(slots=True)
-class Keeper:
-    """Loaded objects, and what could not be loaded, by the keys of the wishes.
+class ObjectCache:
+    """Loaded objects, and what could not be loaded, by the keys of the requests.
 
     It never imports the app. Processes that are forked from this one have what it has.
     """
 
-    kept: dict[str, Version[Any]] = field(default_factory=dict)
+    objects: dict[str, Version[Any]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
 
-    def lacks(self, wishes: Iterable[Wish]) -> bool:
+    def lacks(self, requests: Iterable[LoadRequest]) -> bool:
         """Whether it should try to load some of these."""
-        return any(wish.key not in self.kept and wish.key not in self.refused for wish in wishes)
+        return any(
+            request.key not in self.objects and request.key not in self.refused
+            for request in requests
+        )
 
-    async def load(self, wishes: Iterable[Wish], events: Events) -> None:
-        """Load what it lacks, let go of what is not wished for; calls no model.
+    async def load(self, requests: Iterable[LoadRequest], events: Events) -> None:
+        """Load what it lacks, let go of what is not asked for; calls no model.
 
         What fails is left to the app's own process, which then tells why.
         """
-        wanted = {wish.key: wish for wish in wishes}
-        self.kept = {key: version for key, version in self.kept.items() if key in wanted}
+        wanted = {request.key: request for request in requests}
+        self.objects = {key: version for key, version in self.objects.items() if key in wanted}
         self.refused = self.refused & wanted.keys()
-        missing = {k: w for k, w in wanted.items() if k not in self.kept and k not in self.refused}
-        slots = {key: _slot_of(wish) for key, wish in missing.items()}
+        missing = {
+            k: w for k, w in wanted.items() if k not in self.objects and k not in self.refused
+        }
+        slots = {key: _slot_of(request) for key, request in missing.items()}
         await preload(list(slots.values()), Path(), Settings(), events)
         for key, slot in slots.items():
             if slot.inherited is None:
                 self.refused.add(key)
             else:
-                self.kept[key] = slot.inherited
+                self.objects[key] = slot.inherited
 
-    def hand_over(self, slot: Slot[Any], wish: Wish) -> bool:
+    def hand_over(self, slot: Slot[Any], request: LoadRequest) -> bool:
         """In a forked process: let the slot adopt its object when its registry starts."""
-        version = self.kept.get(wish.key)
+        version = self.objects.get(request.key)
         if version is None:
             return False
         version.model = slot.name
@@ -134,11 +139,11 @@ class _Nobody:
     """In the place of a registry: it declares no types."""
 
 
-def _slot_of(wish: Wish) -> Slot[Any]:
+def _slot_of(request: LoadRequest) -> Slot[Any]:
     origin = ArtifactOrigin(
-        path=wish.path, root=wish.root, loader=wish.loader, options=wish.options
+        path=request.path, root=request.root, loader=request.loader, options=request.options
     )
-    return Slot(wish.name, _Nobody, Declaration(origin=origin, required=False))
+    return Slot(request.name, _Nobody, Declaration(origin=origin, required=False))
 
 
 def _plain(options: Mapping[str, object]) -> dict[str, Any]:
@@ -147,13 +152,13 @@ def _plain(options: Mapping[str, object]) -> dict[str, Any]:
     except (TypeError, ValueError):
         plain = {}
     if plain != options:
-        raise CannotKeepError("options that are no plain values")
+        raise NotCacheableError("options that are no plain values")
     return plain
 
 
 def _entries(root: Path, origin: ArtifactOrigin) -> list[LockEntry]:
     if not (root / LOCK_NAME).exists():
-        raise CannotKeepError(NOT_LOCKED)
+        raise NotCacheableError(NOT_LOCKED)
     lock = LockFile.read(root)
     paths = [origin.path] if isinstance(origin.path, str) else list(origin.path.values())
     entries: list[LockEntry] = []
@@ -164,7 +169,7 @@ def _entries(root: Path, origin: ArtifactOrigin) -> list[LockEntry]:
             [entry] if entry else [lock.entries[f"{path.rstrip('/')}/{name}"] for name in inside]
         )
         if not entry and not inside:
-            raise CannotKeepError(NOT_LOCKED)
+            raise NotCacheableError(NOT_LOCKED)
     return entries
 
 
@@ -177,5 +182,5 @@ def _stamp(path: Path) -> tuple[int, ...]:
     try:
         status = os.stat(path)
     except OSError:
-        raise CannotKeepError("its file cannot be looked at") from None
+        raise NotCacheableError("its file cannot be looked at") from None
     return status.st_ino, status.st_size, status.st_mtime_ns

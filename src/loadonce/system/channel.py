@@ -9,7 +9,7 @@ import os
 import socket
 from typing import Any, Self
 
-from loadonce.owner.parents import is_linux
+from .linux import is_linux
 
 Message = dict[str, Any]
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from loadonce.server.system.channel import Channel, close_descriptors
+from loadonce.system.channel import Channel, close_descriptors
 
 
 def test_messages_arrive_one_by_one() -> None:

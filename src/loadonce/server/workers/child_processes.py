@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from loadonce.observe.events import log_fields
-from loadonce.owner.crashes import cause_of
 from loadonce.server.board.board import Row
-from loadonce.server.system.channel import Channel, Message
+from loadonce.system.channel import Channel, Message
+from loadonce.system.crashes import cause_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ class ZygoteProcess:
     is_given_up: bool = False  # it has ended for another one's memory
     failure: Failure | None = None  # why it does not serve, if it has told
 
-    def start_worker(self, worker: WorkerProcess, theirs: Channel, birth: Message) -> None:
+    def start_worker(self, worker: WorkerProcess, theirs: Channel, spec: Message) -> None:
         """Have a worker; it tells its process id by itself.
 
         Args:
             worker: as the supervisor will know it.
             theirs: the other end of its channel.
-            birth: what it is given.
+            spec: what it is given.
         """
-        self.channel.send(birth, theirs.fileno())
+        self.channel.send(spec, theirs.fileno())
 
     @property
     def holds_memory(self) -> bool:

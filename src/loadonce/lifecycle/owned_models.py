@@ -1,4 +1,4 @@
-"""Kept: the models of one registry that live in processes of their own, and who starts these.
+"""Owned models: those of one registry that live in processes of their own, and who starts these.
 
 Their keeper is forked before anything is loaded. When that is gone the app's process has threads
 and models, which no fork survives: a fresh interpreter, which imports the registry's module, takes
@@ -20,10 +20,10 @@ from typing import Any
 
 from loadonce.errors import LoaderFailedError
 from loadonce.observe.events import log_fields
-from loadonce.owner.crashes import Culprits
 from loadonce.owner.door import Door
-from loadonce.owner.keeper import Keeper, Ward, keep
+from loadonce.owner.keeper import Keeper, OwnerProcess, keep
 from loadonce.owner.names import find
+from loadonce.system.crashes import Culprits
 
 from .owner import keep_owners, run_owner
 from .slot import Slot
@@ -32,12 +32,12 @@ _PROGRAM = """
 import json, sys
 given = json.loads(sys.argv[1])
 sys.path[:] = given["path"]
-from loadonce.lifecycle.kept import keep_again
+from loadonce.lifecycle.owned_models import keep_again
 sys.exit(keep_again(given))
 """
 
 
-class Kept:
+class OwnedModels:
     """Belongs to the process that runs the registry, and to the thread that made it: the keeper
     ends with that thread.
 
@@ -80,14 +80,14 @@ def _start_again(owned: Sequence[tuple[Slot[Any], Path]]) -> Keeper:
     homes = [_home_of(slot) for slot, _root in owned]
     lifeline, theirs = socket.socketpair()
     passed = [theirs.fileno()]
-    wards: list[dict[str, Any]] = []
+    owners: list[dict[str, Any]] = []
     insides = []
     for (slot, root), home in zip(owned, homes, strict=True):
         slot.leave()
         slot.door, inside = Door.pair()
         insides.append(inside)
         passed += [slot.door.fileno(), inside.fileno()]
-        wards.append(
+        owners.append(
             {
                 "home": home,
                 "model": slot.name,
@@ -96,7 +96,7 @@ def _start_again(owned: Sequence[tuple[Slot[Any], Path]]) -> Keeper:
                 "quarantined": sorted(slot.quarantined),
             }
         )
-    given = {"path": sys.path, "parent": os.getpid(), "lifeline": passed[0], "wards": wards}
+    given = {"path": sys.path, "parent": os.getpid(), "lifeline": passed[0], "owners": owners}
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, json.dumps(given)],
         stdin=subprocess.DEVNULL,
@@ -124,17 +124,17 @@ def _home_of(slot: Slot[Any]) -> tuple[str, str]:
 
 def keep_again(given: dict[str, Any]) -> int:
     """In the fresh interpreter: be the keeper."""
-    wards = [_ward(**each) for each in given["wards"]]
+    owners = [_owner_process(**each) for each in given["owners"]]
     lifeline = socket.socket(fileno=given["lifeline"])
-    return keep(wards, lifeline, given["parent"], lambda: None)
+    return keep(owners, lifeline, given["parent"], lambda: None)
 
 
-def _ward(
+def _owner_process(
     home: tuple[str, str], model: str, root: str, doors: list[int], quarantined: list[str]
-) -> Ward:
+) -> OwnerProcess:
     registry = find(*home)
     slot: Slot[Any] = Slot(model, registry, registry._declared[model].declaration)
     culprits = Culprits(quarantined)
     run = partial(run_owner, slot, Path(root), culprits)
     outside, inside = (Door(socket.socket(fileno=number)) for number in doors)
-    return Ward(model, outside, inside, run, culprits)
+    return OwnerProcess(model, outside, inside, run, culprits)

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from loadonce.server.system.page import Page
+from loadonce.system.page import Page
 
 
 def page_of(size: int = 4096) -> Page:

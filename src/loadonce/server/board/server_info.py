@@ -1,4 +1,4 @@
-"""The cover of the board: what a server says of itself, for whoever finds it."""
+"""What a server says of itself, for whoever finds its board."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loadonce.server.options import ServeOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Cover:
+class ServerInfo:
     """One running server.
 
     Attributes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
-from loadonce.server.system.channel import Channel
-from loadonce.server.system.watching import Watch
+from loadonce.system.channel import Channel
+from loadonce.system.watching import Watch
 
 
 def test_messages_signals_ends_and_times_are_heard_in_one_thread() -> None:

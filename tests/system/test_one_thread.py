@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from loadonce.server.system.one_thread import OneThread
+from loadonce.system.one_thread import OneThread
 
 
 def test_what_the_operator_has_chosen_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:

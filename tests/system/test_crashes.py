@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from loadonce.owner.crashes import Crashes, Culprits, cause_of, is_crash
+from loadonce.system.crashes import Crashes, Culprits, cause_of, is_crash
 
 
 def test_the_next_worker_waits_longer_after_each_crash() -> None:

@@ -1,4 +1,4 @@
-"""The pulse: memory in which an owner writes that it is alive, and what it has, for its keeper."""
+"""An owner's heartbeat: memory in which it writes that it is alive, and what it has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BEAT = 8  # bytes
 _SIZE = 256
 
 
-class Pulse:
+class Heartbeat:
     """Memory of one owner at a time. It outlives the owner: its keeper reads who died."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from .client import OwnerClient
 
 
-class Elsewhere:
+class RemoteObject:
     """Stands in a version for an object that another process has."""
 
     __slots__ = ("client",)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
 from pathlib import Path
 
 import pytest
 
-from loadonce.server.options import ServeOptions
-from loadonce.server.system import linux
+from loadonce.system import linux
 
 
 def test_new_clients_are_ignored_while_those_that_wait_are_served() -> None:
@@ -55,8 +56,25 @@ def test_elsewhere_new_clients_cannot_be_refused(monkeypatch: pytest.MonkeyPatch
         assert linux.refuse_new_connections(listener)  # the control
 
 
-def test_elsewhere_each_worker_loads_its_own_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not ServeOptions(target="main:app", workers=2).loads_in_each_worker
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert ServeOptions(target="main:app", workers=2).loads_in_each_worker
-    assert not ServeOptions(target="main:app").loads_in_each_worker
+def test_a_process_ends_with_its_parent() -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        linux.die_with(os.getppid())
+        os.write(write, b"x")
+        os._exit(0)
+    assert os.read(read, 1) == b"x"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    child = os.fork()
+    if child == 0:
+        linux.die_with(os.getppid() + 1)  # has ended already
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.close(read)
+    os.close(write)
+
+
+def test_what_the_kernel_refuses_is_an_error() -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        linux.prctl(1, 12345)

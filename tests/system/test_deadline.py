@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from loadonce.server.system.deadline import Deadline
+from loadonce.system.deadline import Deadline
 
 
 class _Process:

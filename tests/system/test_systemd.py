@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadonce.server.system.systemd import Notifier
+from loadonce.system.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

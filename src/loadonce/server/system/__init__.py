@@ -1,1 +1,0 @@
-"""What the operating system gives: channels, pages, signals, deadlines, systemd."""

@@ -1,0 +1,1 @@
+"""What the operating system gives: channels, pages, signals, deadlines; how processes end."""
