@@ -20,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("alone") and "tests/integration/" not in item.nodeid:
+            raise pytest.UsageError(f"scripts/test would not run it: {item.nodeid}")
     if config.getoption("--nightly"):
         return
     skip = pytest.mark.skip(reason="large; run with --nightly")

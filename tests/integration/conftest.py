@@ -95,6 +95,13 @@ class Process:
         """GET from the app."""
         return httpx2.get(self.url + path, timeout=seconds)
 
+    def await_watcher(self, seconds: float = 25.0) -> None:
+        """Until this process is told of changed files (by inotify)."""
+        deadline = time.monotonic() + seconds
+        while not any(map(_is_watching, Path(f"/proc/{self.popen.pid}/fdinfo").iterdir())):
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.02)
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to this process only."""
         self.popen.send_signal(number)
@@ -131,6 +138,12 @@ class Process:
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
+
+
+def _is_watching(descriptor: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+        return descriptor.read_text().count("inotify wd:") > 0
+    return False
 
 
 Launch = Callable[..., Process]

@@ -99,12 +99,13 @@ print("all", number + 1)
 """
 
 
-@pytest.fixture
-def artifacts(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("joblib", "lightgbm", "pyarrow", "torch", "xgboost", "sklearn", "onnx"):
         pytest.importorskip(name)
-    subprocess.run([sys.executable, "-c", MAKE], cwd=tmp_path, check=True)
-    return tmp_path
+    path = tmp_path_factory.mktemp("artifacts")
+    subprocess.run([sys.executable, "-c", MAKE], cwd=path, check=True)
+    return path
 
 
 @pytest.mark.parametrize(

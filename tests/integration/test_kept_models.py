@@ -17,6 +17,7 @@ import pytest
 
 from loadonce import lock_directory
 
+from .test_development import rewrite
 from .test_workers import children_of, until
 
 pytestmark = [
@@ -78,6 +79,7 @@ class Dev:
         (self.directory / "main.py").write_text(code)
         self.process = self._launch("loadonce", "dev", "main:app", "--port", "0", *arguments)
         self.url = self.process.url
+        self.process.await_watcher()
         return self.process
 
     def array(self, value: float) -> None:
@@ -87,11 +89,12 @@ class Dev:
         path = self.directory / file
         text = path.read_text()
         assert old in text
-        path.write_text(text.replace(old, new))
+        rewrite(path, text.replace(old, new))
 
     def ask(self) -> list[Any]:
-        answer: list[Any] = httpx2.get(self.url, timeout=30).json()
-        return answer
+        """What is answered; nothing where nobody serves yet."""
+        answer = httpx2.get(self.url, timeout=30)
+        return list(answer.json()) if answer.status_code == 200 else []
 
     def eventually(self, *expected: object) -> list[Any]:
         """Ask until this is answered."""
@@ -121,7 +124,6 @@ def test_code_changes_and_the_model_stays(dev: Dev) -> None:
     assert '"kept loaded while code changes", "models": "kept"' in process.output
     assert '"models": "own", "reason": "a loader of the app\'s own"' in process.output
     assert dev.opened("kept.npy") == 0
-    time.sleep(0.5)  # until the watcher watches
     dev.change('["a"', '["b"')
     second = dev.eventually("b", 10.0, "text1")
     assert second[3] != first[3]
@@ -136,7 +138,6 @@ def test_code_changes_and_the_model_stays(dev: Dev) -> None:
 def test_the_code_of_a_loader_of_ones_own_is_never_stale(dev: Dev) -> None:
     dev.start()
     dev.eventually("a", 10.0, "text1")
-    time.sleep(0.5)
     dev.change('+ "1"', '+ "2"')
     dev.eventually("a", 10.0, "text2")
 
@@ -145,7 +146,6 @@ def test_the_code_of_a_loader_of_ones_own_is_never_stale(dev: Dev) -> None:
 def test_what_is_declared_or_locked_otherwise_is_loaded_anew(dev: Dev, change: str) -> None:
     dev.start()
     dev.eventually("a", 10.0)
-    time.sleep(0.5)
     if change == "digest":
         dev.array(2.0)
         lock_directory(dev.models)
@@ -168,7 +168,6 @@ def test_what_is_declared_or_locked_otherwise_is_loaded_anew(dev: Dev, change: s
 def test_bytes_that_differ_from_the_lock_are_refused_as_ever(dev: Dev) -> None:
     dev.start()
     dev.eventually("a", 10.0)
-    time.sleep(0.5)
     dev.array(2.0)
     dev.change('["a"', '["b"')
     dev.process.wait_for("model 'kept' \\(kept.npy\\): differs from models.lock")
@@ -197,7 +196,6 @@ def test_a_pickle_that_names_the_apps_own_class_is_loaded_anew(dev: Dev) -> None
     dev.start(APP.replace("kept.npy", "scaler.pkl"))
     dev.eventually("a", 1.0)
     assert "it names scaling.Scaler, which is the app's own" in dev.process.output
-    time.sleep(0.5)
     dev.change("1.0", "2.0", "scaling.py")
     dev.eventually("a", 2.0)
 
@@ -205,7 +203,6 @@ def test_a_pickle_that_names_the_apps_own_class_is_loaded_anew(dev: Dev) -> None
 def test_without_the_process_that_keeps_them_models_are_loaded_again(dev: Dev) -> None:
     process = dev.start()
     dev.eventually("a", 10.0)
-    time.sleep(0.5)
     [holder] = children_of(process.popen.pid)
     os.kill(holder, signal.SIGKILL)
     dev.change('["a"', '["b"')
@@ -218,7 +215,6 @@ def test_without_the_process_that_keeps_them_models_are_loaded_again(dev: Dev) -
 def test_a_holder_that_hangs_holds_up_neither_a_change_nor_the_exit(dev: Dev, wanted: str) -> None:
     process = dev.start()
     dev.eventually("a", 10.0)
-    time.sleep(0.5)
     [holder] = children_of(process.popen.pid)
     os.kill(holder, signal.SIGSTOP)
     if wanted == "another":

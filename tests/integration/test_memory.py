@@ -18,7 +18,7 @@ from loadonce import lock_directory
 
 from .test_workers import children_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(600)]
 
 APP = """
 import numpy as np

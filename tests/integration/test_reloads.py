@@ -213,6 +213,7 @@ def least_memory(process: Any) -> int:
 @pytest.mark.parametrize(
     ("count", "clients"), [(8, 8), pytest.param(100, 32, marks=pytest.mark.nightly)]
 )
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_reloads_under_load_lose_nothing_mix_nothing_and_leak_nothing(
     started: Started, lock: Lock, count: int, clients: int

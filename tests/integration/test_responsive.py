@@ -24,7 +24,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from loadonce import lock_directory
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.timeout(300)]
 
 Launch = Callable[..., Any]
 Write = Callable[..., Path]

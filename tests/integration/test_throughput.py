@@ -19,7 +19,12 @@ from loadonce import lock_directory
 
 from .test_workers import children_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.nightly, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.alone,
+    pytest.mark.nightly,
+    pytest.mark.timeout(600),
+]
 
 APP = """
 import numpy as np
