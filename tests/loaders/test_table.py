@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from loadonce.errors import LoaderFailedError, MissingExtraError, UnknownFormatError
 from loadonce.loaders import find
-from loadonce.loaders.table import BUILT_IN
+from loadonce.loaders.table import BUILT_IN, find_any
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,12 @@ def test_a_broken_entry_point_is_named(site: Path, entry_points: str, words: str
     with pytest.raises(LoaderFailedError, match=rf"third-party loader 'x' \(thirdparty.*{words}"):
         find(None, "a.words")
     assert find(None, "a.json").name == "json"
+
+
+def test_entry_points_are_looked_for_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever locks a directory of a thousand files that no loader reads does not wait for it."""
+    install(site, MODULE, "words = thirdparty:WORDS")
+    assert find_any(None, "a.unknown") is None
+    monkeypatch.setattr(importlib.metadata, "entry_points", None)
+    assert find_any(None, "b.unknown") is None
+    assert find(None, "b.words").name == "words"
