@@ -128,11 +128,27 @@ def test_what_was_served_before_a_reload_is_served_after_it(
         process.wait_for("the former generation has ended")
         load.wait_for_answers(50)
         assert process.get(f"/{name}").json() == "2"
+        lock(tmp_path, late=b"1", rare=b"1")  # which each worker of that generation loads again
         assert order(process, "rollback")["what"] == "ended"
         load.wait_for_answers(50)
+        assert process.get(f"/{name}").json() == "1"
     assert load.failures == []
     assert set(load.answers) == {200}
-    assert loads(tmp_path)[f"{name}.bin 2"] >= 1
+    assert loads(tmp_path)[f"{name}.bin 2"] == 1
+    assert process.stop() == 0
+
+
+def test_a_rollback_does_not_serve_what_the_former_generation_did_not(
+    started: Started, tmp_path: Path
+) -> None:
+    """Its workers would load what lies there by now, which belongs to another set."""
+    process = started()
+    lock(tmp_path, late=b"2")
+    assert order(process, "reload")["what"] == "ended"
+    message = order(process, "rollback")
+    assert (message["what"], "late.bin" in message["reason"]) == ("failed", True)
+    assert "was locked anew after the models were loaded" in message["reason"]
+    assert process.get("/late").json() == "2"
     assert process.stop() == 0
 
 

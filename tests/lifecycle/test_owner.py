@@ -440,7 +440,7 @@ async def test_what_one_process_reloads_the_others_get(locked: Locked) -> None:
 
 def _preload_and_fork(models: Models) -> int:
     """As a zygote: preload, then run the registry in a child; the child's exit code."""
-    keeper = owner_module.keep_owners([(models.a.slot, models.root)])
+    keeper = owner_module.keep_owners([(models.a.slot, models.fix_locks())])
     asyncio.run(models.preload())
     assert models.a.slot.inherited is None
     assert why_not_inherited(models.a.slot) == 'placement="process"'
@@ -472,7 +472,7 @@ async def test_a_model_without_a_door_says_so(locked: Locked) -> None:
 
 def test_a_preload_that_fails_there_stops_the_start(locked: Locked) -> None:
     models = Models(locked(a="raise"))
-    keeper = owner_module.keep_owners([(models.a.slot, models.root)])
+    keeper = owner_module.keep_owners([(models.a.slot, models.fix_locks())])
     with pytest.raises(StartupError, match="cannot be read"):
         asyncio.run(models.preload())
     models.a.slot.leave()
@@ -486,12 +486,12 @@ def room_asked_for(models: Registry) -> list[int]:
     async def make_room(needed: int) -> None:
         asked.append(needed)
 
-    owned = [(model.slot, models.root) for model in models if model.slot.is_owned]
+    owned = [(model.slot, models.fix_locks()) for model in models if model.slot.is_owned]
     keeper = owner_module.keep_owners(owned)
     try:
         asyncio.run(models.preload(make_room))
     finally:
-        for slot, _root in owned:
+        for slot, _locks in owned:
             slot.leave()
         keeper.close()
     return asked

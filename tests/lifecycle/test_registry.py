@@ -661,12 +661,14 @@ def test_a_retry_that_comes_after_a_reload_does_nothing(locked: Locked, reload: 
     class Late(Registry):
         late: Model[str] = artifact("a.bin", loader=text, when="background")
 
-    models = Late(root=locked(b="B"))
+    root = locked(a="A")
+    models = Late(root=root)
+    (root / "a.bin").unlink()
 
     async def main() -> None:
         async with models.running():
             await _until(lambda: models.late.state is State.FAILED)
-            locked(a="A")
+            (root / "a.bin").write_text("A")
             timer = models.late.slot.retry_timer
             assert timer is not None
             assert timer.when() > asyncio.get_running_loop().time()

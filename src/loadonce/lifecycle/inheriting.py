@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from loadonce.errors import LoadError
@@ -15,6 +14,7 @@ from .loading import LoadPlan
 from .manager import Manager
 from .remaining import threads_left
 from .slot import Slot
+from .snapshot import LockSnapshot
 from .verifying import MakeRoom
 from .version import State
 
@@ -23,7 +23,7 @@ OWNED = 'placement="process"'
 
 async def preload(
     slots: Sequence[Slot[Any]],
-    root: Path,
+    locks: LockSnapshot,
     settings: Settings,
     events: Events,
     make_room: MakeRoom | None = None,
@@ -41,7 +41,7 @@ async def preload(
     owned = [slot for slot in slots if slot.door is not None and slot.when == "startup"]
     wanted = [slot for slot in slots if slot in inherited or slot in owned]
     unfrozen = settings.model_copy(update={"freeze": False})
-    manager = Manager(wanted, root, unfrozen, events, is_before_fork=True, make_room=make_room)
+    manager = Manager(wanted, locks, unfrozen, events, is_before_fork=True, make_room=make_room)
     await manager.start()
     for slot in inherited:  # the lock's formats are known only now
         slot.unshared = why_not_inherited(slot)

@@ -6,7 +6,8 @@ import logging
 import os
 from pathlib import Path
 
-from loadonce.artifacts import LOCK_NAME, LockFile, walk_files
+from loadonce.artifacts import LOCK_NAME, LockEntry, LockFile, walk_files
+from loadonce.errors import LockFileError
 from loadonce.loaders import lock_file
 
 from .declaration import ArtifactOrigin, Root
@@ -19,14 +20,12 @@ def resolve_root(root: Root) -> Path:
     return Path(os.fspath(root() if callable(root) else root)).absolute()
 
 
-def read_lock(root: Path, origin: ArtifactOrigin, *, is_development: bool) -> LockFile:
-    """The lock file of `root`; in development an artifact it does not know is locked first.
+def lock_on_first_use(root: Path, origin: ArtifactOrigin) -> LockFile:
+    """For development: the lock file of `root`, after an artifact it does not know was locked.
 
     Raises:
-        LockFileError: it is missing (outside development) or malformed.
+        LockFileError: it is malformed.
     """
-    if not is_development:
-        return LockFile.read(root)
     lock = LockFile.read(root) if (root / LOCK_NAME).exists() else LockFile({})
     known = set(lock.entries)
     for path in _files_of(root, origin):
@@ -39,14 +38,26 @@ def read_lock(root: Path, origin: ArtifactOrigin, *, is_development: bool) -> Lo
     return lock
 
 
-def locked_bytes(origin: ArtifactOrigin, lock: LockFile) -> int:
-    """The size on disk, as the lock file tells it; 0 for what it does not know."""
+def entries_of(origin: ArtifactOrigin, lock: LockFile) -> list[LockEntry]:
+    """What the lock file knows of this artifact; of a directory, the files below it."""
     if isinstance(origin.path, str):
         entry = lock.entries.get(origin.path)
-        known = [entry] if entry else list(lock.under(origin.path).values())
-    else:
-        known = [lock.entries[path] for path in origin.path.values() if path in lock.entries]
-    return sum(entry.size for entry in known)
+        return [entry] if entry else list(lock.under(origin.path).values())
+    return [lock.entries[path] for path in origin.path.values() if path in lock.entries]
+
+
+def is_locked_anew(root: Path, origin: ArtifactOrigin, lock: LockFile) -> bool:
+    """Whether the lock file names other bytes for this artifact by now than `lock` does."""
+    try:
+        now = LockFile.read(root)
+    except LockFileError:
+        return False
+    return entries_of(origin, now) != entries_of(origin, lock)
+
+
+def locked_bytes(origin: ArtifactOrigin, lock: LockFile) -> int:
+    """The size on disk, as the lock file tells it; 0 for what it does not know."""
+    return sum(entry.size for entry in entries_of(origin, lock))
 
 
 def _files_of(root: Path, origin: ArtifactOrigin) -> list[str]:

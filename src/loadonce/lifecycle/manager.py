@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from loadonce.artifacts import Source
@@ -26,10 +26,19 @@ from .opened import Opened
 from .owning import connect
 from .policy import back_off
 from .slot import Slot, dependents
+from .snapshot import LockSnapshot
 from .verifying import MakeRoom, Verifier
 from .version import State, Version
 
 _FAILURE_GRACE = 0.3  # seconds other loads get to fail too, once one required model has failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Newer:
+    """What a reload has made so far, and what it trusts."""
+
+    locks: LockSnapshot
+    versions: dict[Slot[Any], Version[Any]] = field(default_factory=dict)
 
 
 class Manager:
@@ -37,7 +46,7 @@ class Manager:
 
     Args:
         slots: in the order of declaration.
-        root: where the artifacts and the lock file lie, unless an artifact names its own.
+        locks: what is trusted, until a reload reads it anew.
         settings: what the operator set.
         events: where each change is announced.
         make_room: awaited before a start loads, with how many bytes that takes.
@@ -47,7 +56,7 @@ class Manager:
     def __init__(
         self,
         slots: Sequence[Slot[Any]],
-        root: Path,
+        locks: LockSnapshot,
         settings: Settings,
         events: Events,
         is_before_fork: bool = False,
@@ -56,6 +65,7 @@ class Manager:
         self.loop = asyncio.get_running_loop()
         self.is_stopping = False
         self._slots = tuple(slots)
+        self._locks = locks
         callers = sum(slot.declaration.threads for slot in slots if slot.is_read_here)
         self.native_threads = thread_share(usable_cores(), settings.workers, callers)
         self._reloading = asyncio.Lock()
@@ -64,7 +74,7 @@ class Manager:
         self._builder = Builder(events, Lanes(), *limits, is_before_fork)
         self._verifier = Verifier(
             self._builder,
-            root,
+            locks,
             is_development=settings.development,
             on_failure=lambda slot, error: self._fail(slot, slot.next_version(), error),
             make_room=make_room,
@@ -155,7 +165,7 @@ class Manager:
         self,
         slot: Slot[Any],
         source: Source | None = None,
-        newer: dict[Slot[Any], Version[Any]] | None = None,
+        newer: _Newer | None = None,
     ) -> Version[Any]:
         """A new version, READY but not serving yet.
 
@@ -184,21 +194,22 @@ class Manager:
         slot: Slot[Any],
         version: Version[Any],
         source: Source | None = None,
-        newer: dict[Slot[Any], Version[Any]] | None = None,
+        newer: _Newer | None = None,
     ) -> None:
         """Build `version`; resources are given the objects of `newer` versions where there are."""
         if version.is_inherited:
             await self._builder.adopt(slot, version)
             return
         if slot.is_owned:
-            await connect(slot, version)
+            await connect(slot, version, is_reload=newer is not None)
             return
         if slot.is_resource:
-            needs = [await self._need(need, newer or {}) for need in slot.needs]
+            versions = newer.versions if newer else {}
+            needs = [await self._need(need, versions) for need in slot.needs]
             await self._builder.open(slot, version, needs)
             return
         if source is None:
-            source = await self._verifier.verify(slot)
+            source = await self._verifier.verify(slot, newer.locks if newer else None)
         await self._builder.load(slot, version, source)
 
     async def _need(self, slot: Slot[Any], newer: dict[Slot[Any], Version[Any]]) -> Version[Any]:
@@ -330,15 +341,16 @@ class Manager:
     async def _reload(self, slot: Slot[Any]) -> None:
         if self.is_stopping:
             raise slot.unavailable()
-        newer: dict[Slot[Any], Version[Any]] = {}
+        newer = _Newer(self._locks.anew())
         try:
             for each in [slot, *dependents(slot, self._slots)]:
-                newer[each] = await self._make(each, newer=newer)
+                newer.versions[each] = await self._make(each, newer=newer)
         except BaseException:
-            await asyncio.shield(self._opened.retire(list(newer.items())))
+            await asyncio.shield(self._opened.retire(list(newer.versions.items())))
             raise
-        replaced = [(each, each.current) for each in newer if each.current is not None]
-        for each, version in newer.items():
+        replaced = [(each, each.current) for each in newer.versions if each.current]
+        self._locks.follow(newer.locks)
+        for each, version in newer.versions.items():
             self._publish(each, version)
         self._opened.retire(replaced)
 

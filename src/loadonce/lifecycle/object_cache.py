@@ -24,6 +24,7 @@ from .inheriting import preload, why_not_inherited
 from .loading import LoadPlan, locked_formats
 from .locking import resolve_root
 from .slot import Slot
+from .snapshot import LockSnapshot
 from .version import Version
 
 IsOwn = Callable[[str], bool]
@@ -117,7 +118,7 @@ class ObjectCache:
             k: w for k, w in wanted.items() if k not in self.objects and k not in self.refused
         }
         slots = {key: _slot_of(request) for key, request in missing.items()}
-        await preload(list(slots.values()), Path(), Settings(), events)
+        await preload(list(slots.values()), LockSnapshot(Path()), Settings(), events)
         for key, slot in slots.items():
             if slot.inherited is None:
                 self.refused.add(key)

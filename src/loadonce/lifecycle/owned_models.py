@@ -27,6 +27,7 @@ from loadonce.system.crashes import Culprits
 
 from .owner import keep_owners, run_owner
 from .slot import Slot
+from .snapshot import LockSnapshot
 
 _PROGRAM = """
 import json, sys
@@ -42,13 +43,13 @@ class OwnedModels:
     ends with that thread.
 
     Args:
-        owned: the slots, each with the root of its artifacts.
+        owned: the slots, each with what is trusted.
     """
 
-    def __init__(self, owned: Sequence[tuple[Slot[Any], Path]]) -> None:
+    def __init__(self, owned: Sequence[tuple[Slot[Any], LockSnapshot]]) -> None:
         self._owned = owned
         self._keeper = keep_owners(owned)
-        for slot, _root in owned:
+        for slot, _locks in owned:
             slot.before_knock = self.revive
 
     def revive(self) -> None:
@@ -61,12 +62,12 @@ class OwnedModels:
             return
         self._keeper.close()
         self._keeper = _start_again(self._owned)
-        fields = {"models": ", ".join(slot.name for slot, _root in self._owned)}
+        fields = {"models": ", ".join(slot.name for slot, _locks in self._owned)}
         log_fields(logging.ERROR, "the keeper of models' processes died, another starts", fields)
 
     def leave(self) -> None:
         """No process is asked for any more; those that live end."""
-        for slot, _root in self._owned:
+        for slot, _locks in self._owned:
             slot.leave()
             slot.before_knock = None
 
@@ -75,14 +76,14 @@ class OwnedModels:
         self._keeper.close()
 
 
-def _start_again(owned: Sequence[tuple[Slot[Any], Path]]) -> Keeper:
+def _start_again(owned: Sequence[tuple[Slot[Any], LockSnapshot]]) -> Keeper:
     """Run `keep_again` in a fresh interpreter; each slot has another door."""
-    homes = [_home_of(slot) for slot, _root in owned]
+    homes = [_home_of(slot) for slot, _locks in owned]
     lifeline, theirs = socket.socketpair()
     passed = [theirs.fileno()]
     owners: list[dict[str, Any]] = []
     insides = []
-    for (slot, root), home in zip(owned, homes, strict=True):
+    for (slot, locks), home in zip(owned, homes, strict=True):
         slot.leave()
         slot.door, inside = Door.pair()
         insides.append(inside)
@@ -91,7 +92,7 @@ def _start_again(owned: Sequence[tuple[Slot[Any], Path]]) -> Keeper:
             {
                 "home": home,
                 "model": slot.name,
-                "root": str(root),
+                "root": str(locks.root),
                 "doors": passed[-2:],
                 "quarantined": sorted(slot.quarantined),
             }
@@ -135,6 +136,6 @@ def _owner_process(
     registry = find(*home)
     slot: Slot[Any] = Slot(model, registry, registry._declared[model].declaration)
     culprits = Culprits(quarantined)
-    run = partial(run_owner, slot, Path(root), culprits)
+    run = partial(run_owner, slot, LockSnapshot(Path(root)), culprits)
     outside, inside = (Door(socket.socket(fileno=number)) for number in doors)
     return OwnerProcess(model, outside, inside, run, culprits)

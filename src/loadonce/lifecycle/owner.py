@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from loadonce.errors import StartupError
@@ -25,13 +24,14 @@ from .handle import Handle
 from .manager import Manager
 from .owning import TOLD
 from .slot import Slot
+from .snapshot import LockSnapshot
 
 _BEAT = 0.5  # seconds between two signs of life
 _HUNG = 8.0  # seconds that no thread of the model may be in time before its process gives up
 
 
 def keep_owners(
-    owned: Sequence[tuple[Slot[Any], Path]],
+    owned: Sequence[tuple[Slot[Any], LockSnapshot]],
     *,
     guardian: int | None = None,
     prepare: Callable[[], None] = lambda: None,
@@ -42,32 +42,35 @@ def keep_owners(
     Call it before anything is loaded and before threads are started.
 
     Args:
-        owned: the slots, each with the root of its artifacts.
+        owned: the slots, each with what is trusted.
         guardian, prepare: as for `fork_keeper`.
     """
     owners = []
-    for slot, root in owned:
+    for slot, locks in owned:
         slot.door, inside = Door.pair()
         culprits = Culprits(slot.quarantined)
-        run = partial(run_owner, slot, root, culprits)
-        owners.append(OwnerProcess(slot.name, slot.door, inside, run, culprits))
+        run = partial(run_owner, slot, locks, culprits)
+        owners.append(owner := OwnerProcess(slot.name, slot.door, inside, run, culprits))
+        slot.trust_anew = owner.heartbeat.reload
     return fork_keeper(owners, guardian=guardian, prepare=prepare)
 
 
 def run_owner(
-    slot: Slot[Any], root: Path, culprits: Culprits, door: Door, heartbeat: Heartbeat
+    slot: Slot[Any], locks: LockSnapshot, culprits: Culprits, door: Door, heartbeat: Heartbeat
 ) -> int:
     """Be the process that has this model; returns its exit code.
 
     Args:
         slot: as the app declares it.
-        root: of the artifacts.
+        locks: what is trusted, unless there has been a reload.
         culprits: the versions that are not to be loaded.
         door, heartbeat: the owner's.
     """
     own = _own_slot(slot)
     own.quarantined |= culprits.known
-    return asyncio.run(_own(own, root, door, heartbeat))
+    if heartbeat.has_reloaded:
+        locks = locks.anew()
+    return asyncio.run(_own(own, locks, door, heartbeat))
 
 
 def _own_slot(slot: Slot[Any]) -> Slot[Any]:
@@ -75,12 +78,12 @@ def _own_slot(slot: Slot[Any]) -> Slot[Any]:
     return slot.twin(declared)
 
 
-async def _own(own: Slot[Any], root: Path, door: Door, heartbeat: Heartbeat) -> int:
+async def _own(own: Slot[Any], locks: LockSnapshot, door: Door, heartbeat: Heartbeat) -> int:
     events = Events()
     events.subscribe(log_event)
     events.subscribe(lambda _event: _tell_digest(own, heartbeat))
     settings = Settings().model_copy(update={"workers": 1})
-    manager = Manager([own], root, settings, events)
+    manager = Manager([own], locks, settings, events)
     try:
         await manager.start()
     except StartupError as error:
@@ -91,13 +94,18 @@ async def _own(own: Slot[Any], root: Path, door: Door, heartbeat: Heartbeat) -> 
         await manager.stop()
         return EXIT_NOT_LOADED
     beating = asyncio.create_task(_beat(own, heartbeat))
+
+    async def reload() -> None:
+        await manager.reload(own)
+        heartbeat.reload()
+
     server = OwnerServer(
         own.name,
         door,
         lambda: {name: getattr(own.current, name) for name in TOLD} | {"owner": os.getpid()},
         lambda: Handle(own, own.acquire()),
         lambda: own.statistics.snapshot({}).counters(),
-        lambda: manager.reload(own),
+        reload,
     )
     await server.serve()
     beating.cancel()

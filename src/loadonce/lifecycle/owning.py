@@ -19,7 +19,7 @@ TOLD = (
 """What the process that loads a version tells those that call it, by the version's attributes."""
 
 
-async def connect(slot: Slot[Any], version: Version[Any]) -> None:
+async def connect(slot: Slot[Any], version: Version[Any], *, is_reload: bool = False) -> None:
     """Wait until the owner has loaded, and make the connection to it a READY version.
 
     While another version serves, the owner loads anew first. Each connection stays with the version
@@ -36,6 +36,8 @@ async def connect(slot: Slot[Any], version: Version[Any]) -> None:
     serving = slot.current.value if slot.current is not None else None
     if isinstance(serving, RemoteObject) and not slot.has_newer:
         await serving.client.reload()
+    elif is_reload:
+        slot.trust_anew()
     slot.has_newer = False
     if slot.before_knock is not None:
         slot.before_knock()

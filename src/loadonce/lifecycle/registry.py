@@ -21,7 +21,7 @@ from typing_extensions import TypeVar
 from loadonce.errors import ConfigurationError
 from loadonce.observe.events import Events, log_event
 
-from .declaration import ResourceOrigin, Root
+from .declaration import ArtifactOrigin, ResourceOrigin, Root
 from .locking import resolve_root
 from .model import Model, ModelStatus
 from .policy import Readiness, readiness
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from .manager import Manager
     from .owned_models import OwnedModels
+    from .snapshot import LockSnapshot
     from .verifying import MakeRoom
 
 _alive: weakref.WeakSet[Registry] = weakref.WeakSet()
@@ -91,6 +92,7 @@ class Registry:
         self._stopping: asyncio.Future[None] | None = None
         self._is_draining = False
         self._inherited: Settings | None = None  # from before the fork
+        self._fixed: LockSnapshot | None = None  # as well
         self.events = Events()
         self.events.subscribe(log_event)
         self._models: dict[str, Model[Any]] = {}
@@ -170,10 +172,21 @@ class Registry:
         from .inheriting import preload
 
         slots, settings = [model.slot for model in self], Settings()
+        locks = self.fix_locks()
         with _bars(self.events, settings):
-            await preload(slots, self.root, settings, self.events, make_room)
+            await preload(slots, locks, settings, self.events, make_room)
         # To read them takes 2.5 MB in each process; and to walk the heap would copy it.
         self._inherited = settings.model_copy(update={"progress": "never", "freeze": False})
+
+    def fix_locks(self) -> LockSnapshot:
+        """Read the lock files now, unless that was done: they count for whatever loads in this
+        process, or in one that is forked from it, until a reload. Blocks."""
+        if self._fixed is None:
+            from .snapshot import LockSnapshot
+
+            self._fixed = LockSnapshot(self.root)
+            self._fixed.take(self._origins())
+        return self._fixed
 
     def loaded(self) -> Loaded[Self]:
         """The registry, running, outside FastAPI: `with models.loaded() as m: m.x.run(f)` in a
@@ -236,15 +249,21 @@ class Registry:
 
     async def _start(self) -> None:
         # Late imports: a registry that is only declared needs neither settings nor progress bars.
+        from loadonce.inference.threads import run_in_thread
         from loadonce.settings import Settings
 
         from .manager import Manager
+        from .snapshot import LockSnapshot
 
         settings = self._inherited or Settings()
         slots = [model.slot for model in self]
         self._is_draining = False
-        self._keep_owners(slots)
-        manager = Manager(slots, self.root, settings, self.events)
+        locks = self._fixed or LockSnapshot(self.root)
+        origins = self._origins()
+        if locks.lacks(origins) and not settings.development:
+            await run_in_thread(lambda: locks.take(origins), "read-locks")
+        self._keep_owners(slots, locks)
+        manager = Manager(slots, locks, settings, self.events)
         self._manager = manager
         try:
             with _bars(self.events, settings):
@@ -254,13 +273,19 @@ class Registry:
             await self._let_owners_go()
             raise
 
-    def _keep_owners(self, slots: Sequence[Slot[Any]]) -> None:
+    def _keep_owners(self, slots: Sequence[Slot[Any]], locks: LockSnapshot) -> None:
         """Start what has models in processes of their own, unless a parent of ours has."""
         without = [slot for slot in slots if slot.is_owned and slot.door is None]
         if wanted := [slot for slot in without if not slot.is_overridden]:
             from .owned_models import OwnedModels
 
-            self._owned_models = OwnedModels([(slot, self.root) for slot in wanted])
+            self._owned_models = OwnedModels([(slot, locks) for slot in wanted])
+
+    def _origins(self) -> list[ArtifactOrigin]:
+        """Of all artifacts, but for those in whose place a test has put an object of its own."""
+        slots = [model.slot for model in self if not model.slot.is_overridden]
+        origins = [slot.declaration.origin for slot in slots]
+        return [origin for origin in origins if isinstance(origin, ArtifactOrigin)]
 
     async def _let_owners_go(self) -> None:
         kept, self._owned_models = self._owned_models, None

@@ -80,6 +80,8 @@ class Slot(Generic[T]):
         self.reload_elsewhere: Callable[[str], Awaitable[None]] | None = None
         # Called before somebody is asked for at the door: starts who answers if that was killed.
         self.before_knock: Callable[[], None] | None = None
+        # Called before a reload asks at the door: who answers reads the lock file anew.
+        self.trust_anew: Callable[[], None] = _nothing
         # Told the digest of a version that the model's own process does not serve any more.
         self.on_quarantine: Callable[[str], None] = _nobody
         self.is_expected = False  # others serve it: so must this process, from its start on
@@ -301,6 +303,10 @@ def dependents(slot: Slot[Any], slots: Sequence[Slot[Any]]) -> list[Slot[Any]]:
         if other.current is not None and any(need in (slot, *found) for need in other.needs):
             found.append(other)
     return found
+
+
+def _nothing() -> None:
+    """There is no door."""
 
 
 def _nobody(_digest: str) -> None:

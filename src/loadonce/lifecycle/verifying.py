@@ -11,18 +11,27 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loadonce.artifacts import LockFile, Source
-from loadonce.errors import ModelError
+from loadonce.errors import (
+    ArtifactCorruptError,
+    ArtifactNotFoundError,
+    ArtifactNotLockedError,
+    ModelError,
+)
 
 from .building import Builder, artifact_of, insufficient_memory
 from .declaration import ArtifactOrigin
-from .locking import locked_bytes, read_lock, resolve_root
+from .locking import is_locked_anew, lock_on_first_use, locked_bytes
 from .slot import Slot
+from .snapshot import LockSnapshot
 
 R = TypeVar("R")
 
 # Told how many bytes are needed; returns when there is as much room in memory as there will be.
 MakeRoom = Callable[[int], Awaitable[None]]
 
+_REPLACED = ArtifactCorruptError, ArtifactNotFoundError, ArtifactNotLockedError
+_LOCKED_ANEW = "was locked anew after the models were loaded, and no reload has followed"
+_RELOAD = "`loadonce reload`, or `await models.NAME.reload()` under other servers"
 
 _Needs = Sequence[tuple[Slot[Any], int]]
 
@@ -39,7 +48,7 @@ class Verifier:
 
     Args:
         builder: reads and compares.
-        root: where the artifacts lie that name no root of their own.
+        locks: what is trusted.
         is_development: lock what is not locked yet.
         on_failure: told of each slot that `verify_all` leaves out, and why.
         make_room: awaited by `verify_all` once the bytes are verified, before anything is loaded;
@@ -50,14 +59,14 @@ class Verifier:
     def __init__(
         self,
         builder: Builder,
-        root: Path,
+        locks: LockSnapshot,
         *,
         is_development: bool,
         on_failure: Callable[[Slot[Any], ModelError], None],
         make_room: MakeRoom | None = None,
     ) -> None:
         self._builder = builder
-        self._root = root
+        self._locks = locks
         self._is_development = is_development
         self._on_failure = on_failure
         self._make_room = make_room
@@ -72,8 +81,7 @@ class Verifier:
             if beside:
                 await self._ask_for_room([], beside)
             return {}
-        known: dict[Path, LockFile] = {}  # each lock file is read once
-        locked = await self._each(slots, lambda slot: self._lock_of(slot, known))
+        locked = await self._each(slots, self._lock_of)
         sizes = [(slot, each.size) for slot, each in locked.items()]
         if self._refusal(sizes):  # and the objects will take as much again, at least
             await self._ask_for_room([(slot, 2 * size) for slot, size in sizes], beside)
@@ -88,36 +96,44 @@ class Verifier:
             sources.pop(slot).close()
         return sources
 
-    async def verify(self, slot: Slot[Any]) -> Source:
+    async def verify(self, slot: Slot[Any], newer: LockSnapshot | None = None) -> Source:
         """The verified bytes of one artifact.
+
+        Args:
+            slot: the model.
+            newer: what is trusted instead, for a reload.
 
         Raises:
             ArtifactError: it is not what the lock names.
             InsufficientMemoryError: reading it would not fit.
         """
-        locked = await self._lock_of(slot, {})
+        locked = await self._lock_of(slot, newer)
         if refusal := self._builder.memory_refusal([(slot.name, locked.size)]):
             raise insufficient_memory(slot.name, refusal)
         return await self._read(slot, locked)
 
-    async def _lock_of(self, slot: Slot[Any], known: dict[Path, LockFile]) -> _Locked:
-        origin = artifact_of(slot)
-        root = self._root if origin.root is None else resolve_root(origin.root)
+    async def _lock_of(self, slot: Slot[Any], newer: LockSnapshot | None = None) -> _Locked:
+        locks, origin = newer or self._locks, artifact_of(slot)
+        root = locks.root_of(origin)
         async with self._lock_reading:
-            lock = await self._lock_file(root, origin, known)
+            lock = await self._lock_file(locks, origin)
         return _Locked(root, lock, locked_bytes(origin, lock))
 
-    async def _lock_file(
-        self, root: Path, origin: ArtifactOrigin, known: dict[Path, LockFile]
-    ) -> LockFile:
-        if root not in known or self._is_development:
-            known[root] = await asyncio.to_thread(
-                read_lock, root, origin, is_development=self._is_development
-            )
-        return known[root]
+    async def _lock_file(self, locks: LockSnapshot, origin: ArtifactOrigin) -> LockFile:
+        if self._is_development:
+            return await asyncio.to_thread(lock_on_first_use, locks.root_of(origin), origin)
+        if locks.lacks([origin]):
+            await asyncio.to_thread(locks.lock_of, origin)
+        return locks.lock_of(origin)
 
     async def _read(self, slot: Slot[Any], locked: _Locked) -> Source:
-        return await self._builder.verify(slot, locked.root, locked.lock)
+        try:
+            return await self._builder.verify(slot, locked.root, locked.lock)
+        except _REPLACED as error:
+            origin = artifact_of(slot)
+            if await asyncio.to_thread(is_locked_anew, locked.root, origin, locked.lock):
+                error.problem, error.hint = _LOCKED_ANEW, _RELOAD
+            raise
 
     async def _each(
         self, slots: Sequence[Slot[Any]], step: Callable[[Slot[Any]], Coroutine[Any, Any, R]]
@@ -142,7 +158,7 @@ class Verifier:
         for slot in owned:
             if slot.declaration.required:
                 with suppress(ModelError):
-                    total += 2 * (await self._lock_of(slot, {})).size
+                    total += 2 * (await self._lock_of(slot)).size
         return total
 
     async def _ask_for_room(self, needs: _Needs, beside: int) -> None:

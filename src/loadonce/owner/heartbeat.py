@@ -7,6 +7,8 @@ import struct
 import time
 
 _BEAT = 8  # bytes
+_RELOADED = 8  # where it is told; the digest follows
+_DIGEST = 9
 _SIZE = 256
 
 
@@ -22,7 +24,8 @@ class Heartbeat:
 
     def clear(self) -> None:
         """A new owner has not served yet, and has nothing."""
-        self._memory[:] = bytes(_SIZE)
+        self._memory[:_BEAT] = bytes(_BEAT)
+        self.digest = ""
 
     @property
     def last(self) -> float:
@@ -30,11 +33,20 @@ class Heartbeat:
         (last,) = struct.unpack("d", self._memory[:_BEAT])
         return float(last)
 
+    def reload(self) -> None:
+        """What was locked when the keeper was forked counts no more."""
+        self._memory[_RELOADED] = 1
+
+    @property
+    def has_reloaded(self) -> bool:
+        """Whether `reload` was called, for this owner or one before it."""
+        return self._memory[_RELOADED] != 0
+
     @property
     def digest(self) -> str:
         """Of what it has, or is about to load; "" until that is known."""
-        return self._memory[_BEAT:].rstrip(b"\0").decode()
+        return self._memory[_DIGEST:].rstrip(b"\0").decode()
 
     @digest.setter
     def digest(self, digest: str) -> None:
-        self._memory[_BEAT:] = digest.encode().ljust(_SIZE - _BEAT, b"\0")
+        self._memory[_DIGEST:] = digest.encode().ljust(_SIZE - _DIGEST, b"\0")

@@ -108,6 +108,8 @@ class Preloading:
         expect(self._expected)
         gc.freeze()  # next to nothing of what was imported is garbage, and it takes long to walk
         self.locks = stamps(lock_files(known_registries()))  # before they are read
+        for registry in known_registries():
+            registry.fix_locks()
         self._keeper = self._keep_owners()
         asyncio.run(self._preload(app, make_room))
 
@@ -132,7 +134,7 @@ class Preloading:
         """Before anything is loaded, and any thread started. The supervisor adopts the keeper: it
         ends with the last worker of this generation."""
         owned = [
-            (model.slot, registry.root)
+            (model.slot, registry.fix_locks())
             for registry in known_registries()
             for model in registry
             if model.slot.is_owned

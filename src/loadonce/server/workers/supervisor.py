@@ -254,6 +254,8 @@ class Supervisor:
             return
         tell_death("worker died", status, worker=worker.number, pid=worker.pid, **in_call)
         age = now - worker.ready_at if worker.ready_at else 0.0
+        if not worker.ready_at:  # what it should load may have been replaced
+            self._generations.look_at_locks()
         if is_crash(status, age):
             if self._quarantine.judge(now, suspects) is not None:
                 self._isolate()
