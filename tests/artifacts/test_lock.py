@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -117,8 +118,9 @@ def test_the_file_is_readable_by_others_whatever_the_umask(tmp_path: Path) -> No
 
 def test_a_failed_write_leaves_the_old_one_and_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / LOCK_NAME).mkdir()
-    with pytest.raises(LockFileError, match="could not be written"):
+    with pytest.raises(LockFileError, match="could not be written") as caught:
         LockFile().write(tmp_path)
+    assert caught.value.hint.startswith(f"let user {os.geteuid()} write to {tmp_path}")
     assert os.listdir(tmp_path) == [LOCK_NAME]
 
 
@@ -164,11 +166,22 @@ def test_a_root_that_is_not_there_is_no_reason_to_lock_it(tmp_path: Path) -> Non
 )
 def test_unreadable_lock_files_are_refused(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / LOCK_NAME).write_bytes(content)
-    with pytest.raises(LockFileError, match=problem):
+    with pytest.raises(LockFileError, match=problem) as caught:
         LockFile.read(tmp_path)
+    assert caught.value.hint.startswith("restore the file from version control")
+
+
+def test_a_lock_file_without_permission_names_the_user(unprivileged: Any) -> None:
+    LockFile().write(unprivileged.path)
+    os.chmod(unprivileged.path / LOCK_NAME, 0o000)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    with pytest.raises(LockFileError, match="Permission denied") as caught:
+        LockFile.read(unprivileged.path)
+    assert caught.value.hint == f"let user {os.geteuid()} read the file and enter its directories"
 
 
 def test_a_lock_file_that_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / LOCK_NAME)
-    with pytest.raises(LockFileError, match="not a regular file"):
+    with pytest.raises(LockFileError, match=r"not a regular file\n  to do: put a regular file"):
         LockFile.read(tmp_path)

@@ -158,6 +158,7 @@ def test_names_that_could_mean_something_else_are_refused(root: Any, path: str) 
     root.write("a")
     message = refusal(root.path, path, root.lock("a"))
     assert "path" in message
+    assert "to do: name a file below the root; one elsewhere has its own" in message
     assert "\0" not in message
     message.encode()
 

@@ -1,6 +1,8 @@
 """What `loadonce check` finds out about an app, finding by finding."""
 
+import datetime
 import importlib
+import pickle
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -29,6 +31,7 @@ from loadonce.artifacts import LockFile
 from loadonce.cli.check import check_app
 from loadonce.cli.check_types import fits, name_of
 from loadonce.cli.findings import Finding, has_errors
+from loadonce.errors import StartupError, WrongTypeError
 from loadonce.http import DirectRoute, install
 
 if TYPE_CHECKING:
@@ -411,6 +414,33 @@ def test_a_format_that_differs_from_the_locked_one_is_a_warning(
     found = _check(tmp_path, DeclaredJson)
     assert found[0].level == "warning"
     assert "y.json was locked as 'numpy', its loader is 'json'" in found[0].text
+
+
+class OfAnotherType(Registry):
+    data: Model[dict[str, int]] = artifact("a.pkl")
+    clf: Model[Classifier] = artifact("a.pkl")  # only loading tells
+    own: Model[str] = artifact("a.pkl", loader=text)
+    several: Model[dict[str, Any]] = artifact({"x": "a.pkl"})
+
+
+def test_a_pickle_of_another_type_is_refused_as_the_start_refuses_it(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(datetime.date(2026, 11, 26)))
+    lock_directory(tmp_path)
+    (found,) = [one for one in _check(tmp_path, OfAnotherType) if one.level == "error"]
+    assert found.subject == "OfAnotherType.data"
+    with pytest.raises(StartupError) as caught, OfAnotherType(root=tmp_path).loaded():
+        pass
+    refused = caught.value.failures[0]
+    assert isinstance(refused, WrongTypeError)
+    assert found.text.split("\n") == [
+        f"a.pkl: {refused.problem}",
+        f"expected: {refused.expected}",
+        "found: a datetime.date",
+    ]
+    assert found.hint == refused.hint
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": 1}))  # the control
+    lock_directory(tmp_path)
+    assert [one for one in _check(tmp_path, OfAnotherType) if one.level == "error"] == []
 
 
 class UnknownFormat(Registry):

@@ -208,6 +208,17 @@ def test_what_no_lock_file_vouches_for_is_not_opened(
     assert convert_file(tmp_path, "a.joblib").reason.startswith("differs from models.lock")
 
 
+@pytest.mark.parametrize("unlocked", [False, True])
+def test_what_is_no_model_is_not_to_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlocked: bool
+) -> None:
+    monkeypatch.setattr(converting, "run", refuse_to_run)
+    (tmp_path / "app.py").write_text("")
+    reason = convert_file(tmp_path, "app.py", Options(unlocked=unlocked)).reason
+    assert reason.startswith("no model that can be converted")
+    assert "to do: name a directory of models, or a file that ends in .joblib" in reason
+
+
 def test_an_unlocked_file_is_converted_if_that_was_asked_for_and_lock_would_take_it(
     save: Save, tmp_path: Path
 ) -> None:
@@ -277,6 +288,9 @@ def test_an_answer_that_makes_no_sense_is_a_reason(
         {"tolerance": 0},
         {"timeout": -1},
         {"memory_bytes": 0},
+        {"memory_bytes": 256 * 2**20 - 1},
+        {"builder": "builders"},
+        {"builder": "builders:"},
         {"feature_names": ("a", "a")},
         {"feature_names": ("a", "")},
     ],

@@ -46,6 +46,7 @@ def attempt(
     timeout: float = 50,
     memory_bytes: int = 2**30,
     model: object = None,
+    module: str = "hostile",
 ) -> dict[str, Any]:
     """Run a conversion in which `builder` does something."""
     (tmp_path / "m.pkl").write_bytes(pickle.dumps(model))
@@ -54,7 +55,7 @@ def attempt(
         "entry": asdict(entry),
         "memory_bytes": memory_bytes,
         "timeout": timeout,
-        "builder": f"hostile:{builder}",
+        "builder": f"{module}:{builder}",
         "feature_names": names,
         "text": [],
         "app_dir": str(tmp_path / "app"),
@@ -141,7 +142,8 @@ def test_a_process_that_hangs_is_stopped(tmp_path: Path) -> None:
 
 
 def test_a_process_that_wants_too_much_memory_is_told_of(tmp_path: Path) -> None:
-    assert attempt("eat", tmp_path)["reason"] == "ran out of memory (the limit is 1073741824 bytes)"
+    told = "its process ran out of memory: give more than 1.0 GiB (--memory-limit)"
+    assert attempt("eat", tmp_path)["reason"] == told
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,23 @@ def test_a_file_that_wants_too_much_memory_when_it_is_loaded_is_told_of(tmp_path
         def __reduce__(self) -> Any:
             return bytearray, (2**31,)
 
-    assert attempt("look", tmp_path, model=Big())["reason"].startswith("ran out of memory")
+    assert attempt("look", tmp_path, model=Big())["reason"].startswith("its process ran out")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "",
+            "its builder 'mine:build' cannot be imported (module 'mine' has no attribute 'build')",
+        ),
+        ("raise ImportError('failed to map segment from shared object')", "its process ran out of"),
+    ],
+)
+def test_a_builder_that_cannot_be_had_is_told_of(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "mine.py").write_text(text)
+    assert attempt("build", tmp_path, module="mine")["reason"].startswith(told)
 
 
 def test_a_pickle_that_asks_for_what_is_not_locked_is_refused(tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ def test_the_command_exists(place: str) -> None:
     assert {word for word in words if word.startswith("--")} <= _flags()
 
 
+def test_the_guide_shows_the_same_container_file() -> None:
+    guide = (DEPLOY.parent / "docs" / "how-to" / "run.md").read_text()
+    shown = re.findall(r"```dockerfile\n(.*?)```", guide, re.S)[0].splitlines()
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    assert [line for line in lines if line in shown] == shown
+
+
 def test_a_stop_has_the_time_it_may_take() -> None:
     [stop] = re.findall(r"TimeoutStopSec=(\d+)", (DEPLOY / "loadonce.service").read_text())
     assert int(stop) >= 1 + 20 + 2

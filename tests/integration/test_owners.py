@@ -18,6 +18,7 @@ import pytest
 from loadonce import lock_directory
 
 from .test_other_servers import _commands, _free_port
+from .test_reloads import order
 from .test_workers import Load, children_of, is_alive, until, workers_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -235,6 +236,7 @@ def test_a_reload_brings_a_new_owner_and_ends_the_old_one(
     process.wait_for("the former generation has ended")
     _found, successor = pids(process, 2)
     assert loads(tmp_path) == [owner, successor]
+    assert "beside a model with placement='process'" in order(process, "rollback")["reason"]
     assert f"beside {owner}" in (tmp_path / "notes.txt").read_text()  # no request waits for it
     until(lambda: not is_alive(owner))
     assert process.stop() == 0

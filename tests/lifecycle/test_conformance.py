@@ -8,10 +8,15 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from loadonce import Classifier, Golden, Model, Registry, Regressor, artifact
-from loadonce.lifecycle.conformance import golden_mismatch, missing_from, name_of_type
+from loadonce.lifecycle.conformance import (
+    golden_mismatch,
+    missing_from,
+    missing_from_each,
+    name_of_type,
+)
 
 
 class Plain(Protocol):
@@ -119,3 +124,23 @@ def test_a_golden_example_that_comes_out(expected: object, found: object) -> Non
 )
 def test_a_golden_example_that_does_not(expected: object, found: object, told: str) -> None:
     assert told in golden_mismatch(Golden("predict", [], expected), Answers(found))
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind", "lack"),
+    [
+        (dict, Pipeline, "a sklearn.pipeline.Pipeline"),
+        (dict[str, int], Pipeline, "a sklearn.pipeline.Pipeline"),
+        (dict | list, Pipeline, "a sklearn.pipeline.Pipeline"),
+        (str, dict, "a builtins.dict"),
+        (Pipeline | None, Pipeline, ""),
+        (Mapping[str, int], dict, ""),
+        (Classifier, LinearRegression, ""),  # its objects may have what the class has not
+        (object, Pipeline, ""),
+        (Any, Pipeline, ""),
+    ],
+)
+def test_a_class_is_refused_where_none_of_its_objects_fits(
+    declared: object, kind: type, lack: str
+) -> None:
+    assert missing_from_each(declared, kind) == lack

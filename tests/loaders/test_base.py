@@ -52,6 +52,15 @@ def test_a_module_that_is_missing_is_told_with_where_it_is_looked_for(source: So
     assert "install 'features', or say where it lies" in str(caught.value)
 
 
+def test_a_want_of_memory_is_no_wrong_format(source: Source) -> None:
+    def read(source: Source) -> object:
+        raise MemoryError
+
+    with pytest.raises(LoaderFailedError) as caught:
+        Loader(name="odd", read=read).load(source)
+    assert caught.value.hint.endswith("load fewer models, or smaller ones")
+
+
 def test_a_loader_may_take_any_option(source: Source) -> None:
     loader = Loader(name="any", read=lambda source, **options: options)
     assert loader.load(source, x=1) == {"x": 1}

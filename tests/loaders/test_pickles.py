@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import gc
 import importlib.metadata
 import io
@@ -26,6 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from loadonce.errors import ArtifactNotLockedError, MissingExtraError, UntrustedGlobalError
 from loadonce.loaders import find
+from loadonce.loaders.pickles import class_of
 
 ROWS = np.array([[kind, number] for number in range(30) for kind in "ab"], dtype=object)
 ANSWERS = [number % 3 == 0 for number in range(30) for _ in "ab"]
@@ -183,3 +185,26 @@ def test_a_pickle_of_many_small_objects_is_loaded_without_a_full_collection(shel
     source, loader = shelf.locked("m.pkl"), find(None, "m.pkl")
     assert _full_collections_during(lambda: loader.load(source)) == 0
     assert _full_collections_during(lambda: pickle.loads(content)) > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (joblib_bytes(make_pipeline(StandardScaler())), Pipeline),
+        (pickle.dumps(make_pipeline(StandardScaler()), 2), Pipeline),
+        (pickle.dumps({"a": StandardScaler()}), dict),
+        (pickle.dumps([1]), list),
+        (pickle.dumps(datetime.date(2026, 11, 26)), datetime.date),
+        (joblib_bytes(np.zeros(3)), None),  # a wrapper's affair
+        (pickle.dumps(np.zeros(3)), None),  # what a function made
+        (pickle.dumps(Pipeline), None),  # a class, not an object of it
+    ],
+)
+def test_the_class_of_an_object_is_known_without_loading_it(
+    shelf: Any, content: bytes, expected: type | None
+) -> None:
+    assert class_of(shelf.locked(shelf.put("a.joblib", content))) is expected
+
+
+def test_what_is_no_pickle_has_no_class(shelf: Any) -> None:
+    assert class_of(shelf.vouched(shelf.put("a.joblib", b"no"), "joblib")) is None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from loadonce.artifacts.entry import LOCK_NAME, LockEntry
-from loadonce.artifacts.locktext import parse, render
-from loadonce.artifacts.opening import read_small_file
+from loadonce.artifacts.locktext import REWRITE, parse, render
+from loadonce.artifacts.opening import RefusedError, how_to_let_read, read_small_file
 from loadonce.artifacts.writing import replace_file
 from loadonce.errors import LockFileError
 
@@ -36,9 +38,9 @@ class LockFile:
         try:
             replace_file(root / LOCK_NAME, content)
         except OSError as exc:
-            raise LockFileError(
-                "", f"the lock file could not be written: {exc.strerror}", path=LOCK_NAME
-            ) from exc
+            problem = f"the lock file could not be written: {exc.strerror}"
+            hint = f"let user {os.geteuid()} write to {root}, and see that there is room"
+            raise LockFileError("", problem, path=LOCK_NAME, hint=hint) from exc
 
     def under(self, prefix: str) -> dict[str, LockEntry]:
         """The entries below the directory `prefix`, by their path relative to it."""
@@ -66,7 +68,11 @@ def _read_text(root: Path) -> str:
         raise LockFileError("", problem, path=LOCK_NAME, hint=hint) from exc
     except UnicodeDecodeError as exc:
         problem = f"the lock file is not valid UTF-8 (byte {exc.start})"
-        raise LockFileError("", problem, path=LOCK_NAME) from exc
+        raise LockFileError("", problem, path=LOCK_NAME, hint=REWRITE) from exc
+    except RefusedError as exc:
+        problem = f"the lock file cannot be read: {exc.problem}"
+        raise LockFileError("", problem, path=LOCK_NAME, hint=exc.hint) from exc
     except OSError as exc:
         problem = f"the lock file cannot be read: {exc.strerror}"
-        raise LockFileError("", problem, path=LOCK_NAME) from exc
+        hint = how_to_let_read() if exc.errno == errno.EACCES else REWRITE
+        raise LockFileError("", problem, path=LOCK_NAME, hint=hint) from exc

@@ -12,6 +12,7 @@ from loadonce.artifacts.names import problem_with
 from loadonce.errors import ConfigurationError, LockFileError
 
 LOCK_VERSION = 1
+REWRITE = "restore the file from version control, or run `loadonce lock DIR` to write it anew"
 _HEADER = "# Written by `loadonce lock`. Commit it beside the files; its diff is what to review.\n"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -88,8 +89,7 @@ def _to_json(path: str, value: object) -> str:
 
 
 def _flawed(problem: str, *, expected: str = "", found: str = "") -> LockFileError:
-    hint = "restore the file from version control, or run `loadonce lock DIR` to write it anew"
-    return LockFileError("", problem, path=LOCK_NAME, expected=expected, found=found, hint=hint)
+    return LockFileError("", problem, path=LOCK_NAME, expected=expected, found=found, hint=REWRITE)
 
 
 class _Reader:

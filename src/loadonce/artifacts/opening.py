@@ -57,16 +57,20 @@ def list_beneath(root: Path, path: str) -> list[tuple[str, bool]]:
 
 
 def read_small_file(root: Path, path: str, max_bytes: int) -> bytes:
-    """The content of a regular file below `root`; OSError if it is larger than `max_bytes`."""
-    try:
-        fd = open_beneath(root, path)
-    except RefusedError as exc:
-        raise OSError(errno.EPERM, exc.problem) from exc
-    with open(fd, "rb") as file:
+    """The content of a regular file below `root`; OSError if it is larger than `max_bytes`.
+
+    Raises as `open_beneath` does.
+    """
+    with open(open_beneath(root, path), "rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes")
     return content
+
+
+def how_to_let_read() -> str:
+    """What to do about a file for which this process lacks the right."""
+    return f"let user {os.geteuid()} read the file and enter its directories"
 
 
 def _is_directory(root: Path, path: str, name: str, fd: int) -> bool:

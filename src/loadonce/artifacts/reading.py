@@ -13,7 +13,12 @@ from loadonce.artifacts.buffer import SealedBuffer
 from loadonce.artifacts.entry import LOCK_NAME, LockEntry
 from loadonce.artifacts.lock import LockFile
 from loadonce.artifacts.names import problem_with
-from loadonce.artifacts.opening import RefusedError, list_beneath, open_beneath
+from loadonce.artifacts.opening import (
+    RefusedError,
+    how_to_let_read,
+    list_beneath,
+    open_beneath,
+)
 from loadonce.artifacts.source import Source
 from loadonce.errors import (
     ArtifactCorruptError,
@@ -22,8 +27,10 @@ from loadonce.errors import (
     ArtifactNotLockedError,
     ArtifactUnreadableError,
 )
+from loadonce.observe.shortage import advice_for
 
 _RESTORE = "restore the file, or run `loadonce lock DIR` if you meant to change it"
+_BELOW = "name a file below the root; one elsewhere has its own: `artifact(..., root=...)`"
 _MAX_DEPTH = 32  # less than the links one path may have, so that a circle is found here
 
 
@@ -166,9 +173,9 @@ def _from_os_error(path: str, exc: OSError) -> ArtifactError:
         hint = "put the file there, or correct the declared path or the registry's root"
         return ArtifactNotFoundError("", "nothing exists at this path", path=path, hint=hint)
     problem = f"cannot be read: {exc.strerror}"
-    hint = ""
+    hint = advice_for(exc)
     if exc.errno == errno.EACCES:
-        hint = f"let user {os.geteuid()} read the file and enter its directories"
+        hint = how_to_let_read()
     if exc.errno == errno.EISDIR:
         problem, hint = "a directory, not a file", "name the file, or lock what is below it"
     if exc.errno == errno.ELOOP:
@@ -180,7 +187,7 @@ def _require_name(path: str) -> None:
     if reason := problem_with(path):
         shown = path.encode("utf-8", "backslashreplace").decode()
         raise ArtifactUnreadableError(
-            "", reason, path=shown if shown.isprintable() else repr(shown)
+            "", reason, path=shown if shown.isprintable() else repr(shown), hint=_BELOW
         )
 
 

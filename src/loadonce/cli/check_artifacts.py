@@ -1,4 +1,4 @@
-"""Artifacts and their loaders: verified as at the start, without loading anything."""
+"""Artifacts, their loaders and types: verified as at the start, without loading anything."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 from loadonce.artifacts import LockEntry, LockFile, Source, check_libraries, read_verified
 from loadonce.errors import ArtifactNotFoundError, LoadOnceError, ModelError
+from loadonce.lifecycle.conformance import missing_from_each, wrong_type
 from loadonce.lifecycle.declaration import ArtifactOrigin
 from loadonce.lifecycle.loading import find_locked, locked_formats
 from loadonce.lifecycle.locking import resolve_root
 from loadonce.lifecycle.model import Model
 from loadonce.lifecycle.registry import Registry
+from loadonce.loaders import pickles
 from loadonce.observe.memory import format_bytes
 
 from .findings import Finding, Level
@@ -79,6 +81,8 @@ def _check_source(
         yield Finding("warning", subject, warning)
     for entry in entries:
         yield from _check_format(subject, model, entry)
+    if not source.files:
+        yield from _check_type(fatal, subject, model, source)
 
 
 def _check_format(subject: str, model: Model[Any], entry: LockEntry) -> Iterator[Finding]:
@@ -94,6 +98,23 @@ def _check_format(subject: str, model: Model[Any], entry: LockEntry) -> Iterator
             f"{entry.path} was locked as '{entry.format}', its loader is '{loader.name}'",
             "lock it again with `--format PATH=NAME`",
         )
+
+
+def _check_type(fatal: Level, subject: str, model: Model[Any], source: Source) -> Iterator[Finding]:
+    """Whether what a pickle holds can be what was declared; of other formats only loading tells."""
+    origin = model.declaration.origin
+    assert isinstance(origin, ArtifactOrigin)
+    declared = model.slot.declared_type()
+    may_be_anything = not missing_from_each(declared, _Nothing)
+    if may_be_anything or callable(origin.loader) or source.entry.format != pickles.LOADER.name:
+        return
+    kind = pickles.class_of(source)
+    if kind is not None and (lack := missing_from_each(declared, kind)):
+        yield _failure(fatal, subject, model, wrong_type(model.name, declared, lack))
+
+
+class _Nothing:
+    """No declaration means this."""
 
 
 def _paths(origin: ArtifactOrigin) -> list[str]:

@@ -20,7 +20,13 @@ from loadonce.artifacts import (
     replace_file,
     walk_files,
 )
-from loadonce.errors import ArtifactNotLockedError, LoadOnceError, MissingExtraError, ModelError
+from loadonce.errors import (
+    ArtifactNotLockedError,
+    LoadOnceError,
+    MissingExtraError,
+    ModelError,
+    UnknownFormatError,
+)
 from loadonce.loaders import lock_file
 from loadonce.loaders.onnxfile import MalformedModelError, external_locations
 
@@ -132,6 +138,10 @@ def _require_one_source(root: Path, path: str, target: str) -> None:
 def _trusted(root: Path, path: str, options: Options) -> Source:
     """The verified bytes. Raises ModelError."""
     lock = LockFile.read(root) if (root / LOCK_NAME).exists() else LockFile()
+    if path not in lock.entries and not path.lower().endswith(CONVERTIBLE):
+        problem = "no model that can be converted"
+        hint = f"name a directory of models, or a file that ends in {', '.join(CONVERTIBLE)}"
+        raise UnknownFormatError("", problem, path=path, hint=hint)
     if path not in lock.entries and options.unlocked:
         lock = lock.with_entry(lock_file(root, path, allow=options.allow))
     if not lock.entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from loadonce.errors import ConfigurationError
 
 SUFFIX = ".predictor.onnx"
 _SHOWN = 10
+_LEAST_BYTES = 256 * 2**20
+_BUILDER = re.compile(r"\w+(\.\w+)*:\w+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,15 @@ class Options:
         for name in ("tolerance", "timeout", "memory_bytes"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be more than 0")
+        if self.memory_bytes < _LEAST_BYTES:
+            raise ConfigurationError(
+                "memory_bytes (--memory-limit) must be at least 256 MiB: its process imports NumPy "
+                "and ONNX Runtime before it looks at a model"
+            )
+        if not _BUILDER.fullmatch(self.builder):
+            raise ConfigurationError(
+                f"builder (--builder) must be 'module:function', not '{self.builder}'"
+            )
 
 
 @dataclass(frozen=True, slots=True)

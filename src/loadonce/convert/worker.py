@@ -17,6 +17,8 @@ from io import BufferedReader
 from typing import IO, Any, cast
 
 from loadonce.convert.sandbox import isolate, set_limits
+from loadonce.observe.memory import format_bytes
+from loadonce.observe.shortage import is_out_of_memory
 
 _MAX_FILE_BYTES = 2**31
 _NO_ISOLATION = (
@@ -46,7 +48,8 @@ def main() -> None:
     except RefusedError as exc:
         fields["reason"] = str(exc)
     except MemoryError:
-        fields["reason"] = f"ran out of memory (the limit is {request['memory_bytes']} bytes)"
+        limit = format_bytes(request["memory_bytes"])
+        fields["reason"] = f"its process ran out of memory: give more than {limit} (--memory-limit)"
     _tell(answers, {"answer": fields, "bytes": len(model)})
     answers.write(model)
     answers.flush()
@@ -68,17 +71,17 @@ def _convert(
     estimator = _load(request, given)
     doing = "building"
     _tell(answers, {"stage": doing})
+    build = _function(request["builder"])
     try:
-        build = _function(request["builder"])
         graph = build(estimator, request["feature_names"], tuple(request["text"]))
         doing = "comparing"
         _tell(answers, {"stage": doing})
         proof, refuses = prove(estimator, graph, request)
     except (Unconvertible, StoredRowsError, NoRowAcceptedError) as exc:
         raise RefusedError(str(exc)) from exc
-    except MemoryError:
-        raise
     except Exception as exc:  # its text may quote a row
+        if is_out_of_memory(exc):
+            raise MemoryError from exc
         raise RefusedError(f"{doing} failed ({type(exc).__name__})") from exc
     content = stamp(graph, request["source"], proof, refuses) if proof.is_equal else b""
     return {"proof": asdict(proof)}, content
@@ -99,8 +102,8 @@ def _load(request: Mapping[str, Any], given: BufferedReader) -> object:
             return loader.load(source)
         return loader.load(source, as_=_kind_of(loader.load(source)))
     except LoadOnceError as exc:
-        if isinstance(exc.__cause__, MemoryError):
-            raise exc.__cause__ from exc
+        if exc.__cause__ is not None and is_out_of_memory(exc.__cause__):
+            raise MemoryError from exc
         raise RefusedError(str(exc).partition(": ")[2]) from exc
     finally:
         source.close()
@@ -114,7 +117,15 @@ def _kind_of(booster: Any) -> str:
 
 def _function(name: str) -> Any:
     module, _, function = name.partition(":")
-    return getattr(importlib.import_module(module), function)
+    try:
+        return getattr(importlib.import_module(module), function)
+    except Exception as exc:
+        if is_out_of_memory(exc):
+            raise MemoryError from exc
+        raise RefusedError(
+            f"its builder '{name}' cannot be imported ({exc}): give --builder MODULE:FUNCTION, of "
+            "a module that is installed or lies in --app-dir"
+        ) from exc
 
 
 def _tell(answers: IO[bytes], message: Mapping[str, object]) -> None:

@@ -28,14 +28,14 @@ from loadonce.errors import (
     LoadTimeoutError,
     ModelError,
     WarmupError,
-    WrongTypeError,
 )
 from loadonce.inference.threads import run_in_thread
 from loadonce.observe.events import Events, ModelEvent
 from loadonce.observe.memory import available_bytes, resident_bytes
+from loadonce.observe.shortage import advice_for
 from loadonce.observe.tasks import tasks
 
-from .conformance import golden_mismatch, missing_from, name_of_type
+from .conformance import golden_mismatch, missing_from, wrong_type
 from .declaration import ArtifactOrigin, ResourceOrigin
 from .hosting import HostedResource
 from .loading import LoadPlan, call, locked_formats
@@ -233,13 +233,7 @@ class Builder:
     async def _check(self, slot: Slot[Any], version: Version[Any], value: Any) -> None:
         declared = slot.declared_type()
         if lack := missing_from(declared, value):
-            raise WrongTypeError(
-                slot.name,
-                "the loaded object is not of the declared type",
-                expected=name_of_type(declared),
-                found=lack,
-                hint="declare the type that the artifact holds, or restore the right artifact",
-            )
+            raise wrong_type(slot.name, declared, lack)
         if not self.is_before_fork:
             async with _limit(slot):
                 await self._try_out(slot, version, value)
@@ -394,5 +388,5 @@ class _translated:  # reads as a statement: `with _translated(slot)`
                 self._slot.name,
                 f"loading raised {type(error).__name__}: {error}",
                 path=path,
-                hint="see the chained exception for where",
+                hint=advice_for(error) or "see the chained exception for where",
             ) from error

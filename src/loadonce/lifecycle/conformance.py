@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from typing_extensions import get_protocol_members, is_protocol
 
 from loadonce.artifacts import Golden
+from loadonce.errors import WrongTypeError
 
 
 def missing_from(declared: object, value: object) -> str:
@@ -29,8 +30,43 @@ def missing_from(declared: object, value: object) -> str:
         shown = f"a {type(value).__name__} without {', '.join(missing)}"
         return shown if missing else ""
     if not isinstance(value, origin):
-        return f"a {type(value).__module__}.{type(value).__qualname__}"
+        return _named(type(value))
     return _missing_from_items(get_args(declared), value)
+
+
+def missing_from_each(declared: object, kind: type) -> str:
+    """What every object of the class `kind` lacks to be a `declared`; "" if some may be one.
+
+    A class does not tell which attributes its objects have, so it may be any protocol.
+    """
+    origin = get_origin(declared) or declared
+    if origin is Union or type(declared).__name__ == "UnionType":
+        reasons = [missing_from_each(option, kind) for option in get_args(declared)]
+        return "" if "" in reasons else reasons[0]
+    if not isinstance(origin, type) or origin in (object, Any) or is_protocol(origin):
+        return ""
+    return "" if issubclass(kind, origin) else _named(kind)
+
+
+def wrong_type(model: str, declared: object, found: str) -> WrongTypeError:
+    """The error for an object that lacks what it was declared as.
+
+    Args:
+        model: the model's name.
+        declared: its type.
+        found: what `missing_from` tells.
+    """
+    return WrongTypeError(
+        model,
+        "the loaded object is not of the declared type",
+        expected=name_of_type(declared),
+        found=found,
+        hint="declare the type that the artifact holds, or restore the right artifact",
+    )
+
+
+def _named(kind: type) -> str:
+    return f"a {kind.__module__}.{kind.__qualname__}"
 
 
 def _missing_from_items(arguments: tuple[Any, ...], value: object) -> str:

@@ -16,6 +16,7 @@ from loadonce.errors import (
     LoadOnceError,
     MissingExtraError,
 )
+from loadonce.observe.shortage import advice_for
 
 Fork = Literal["inherit", "after"]
 
@@ -97,7 +98,7 @@ class Loader:
     def _hint(self, cause: Exception) -> str:
         if isinstance(cause, ModuleNotFoundError):
             return f"install '{cause.name}', or say where it lies (--app-dir, PYTHONPATH)"
-        return f"check that the file really is of format '{self.name}'"
+        return advice_for(cause) or f"check that the file really is of format '{self.name}'"
 
     def crosses_fork(self, options: Mapping[str, object]) -> Fork:
         """Whether what is read with these options may be loaded before a fork."""

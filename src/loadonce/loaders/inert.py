@@ -25,11 +25,11 @@ class UnreadablePickleError(Exception):
 
 
 class Inert:
-    """Stands for a global, or for whatever calling one would have made."""
+    """Stands for a global, or for whatever calling one with `arguments` would have made."""
 
     __slots__ = ("arguments", "origin", "state")
 
-    def __init__(self, origin: str = "", arguments: object = ()) -> None:
+    def __init__(self, origin: str = "", arguments: object = None) -> None:
         self.origin = origin
         self.arguments = arguments
         self.state: object = None
@@ -47,13 +47,29 @@ def collect_globals(file: BinaryIO) -> tuple[str, ...]:
     ids.
     """
     machine = _Machine(file)
+    _walk(machine)
+    return tuple(sorted(machine.found))
+
+
+def origin_of_object(file: BinaryIO) -> str | type:
+    """What the stream's object is: the global that it is an instance or a result of, spelled as in
+    the lock file; or the built-in class of one that needs none. "" where nobody can tell.
+
+    Raises as `collect_globals` does.
+    """
+    made = _walk(_Machine(file))
+    if isinstance(made, Inert):
+        return made.origin if made.arguments is not None else ""
+    return type(made)
+
+
+def _walk(machine: _Machine) -> object:
     try:
-        machine.load()
+        return machine.load()
     except UnreadablePickleError:
         raise
     except Exception as exc:  # a malformed stream can make the machine fail in any way
         raise UnreadablePickleError(f"not a readable pickle: {_told(exc)}") from exc
-    return tuple(sorted(machine.found))
 
 
 def _told(exc: Exception) -> str:

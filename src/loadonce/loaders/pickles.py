@@ -7,10 +7,10 @@ from typing import Any, BinaryIO
 
 from loadonce.artifacts import Source
 from loadonce.errors import ArtifactNotLockedError, MissingExtraError
-from loadonce.loaders import streams
+from loadonce.loaders import globalnames, streams
 from loadonce.loaders.base import Loader
 from loadonce.loaders.gate import Gate, SlowGatedUnpickler, unpickler
-from loadonce.loaders.inert import collect_globals
+from loadonce.loaders.inert import collect_globals, origin_of_object
 from loadonce.observe import collection
 
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
@@ -43,6 +43,21 @@ def read(source: Source) -> object:
 def find_globals(source: Source) -> tuple[str, ...]:
     """What the stream would import, found without importing it."""
     return collect_globals(streams.open_stream(source))
+
+
+def class_of(source: Source) -> type | None:
+    """The class of the object, found without loading it; None where nobody can tell.
+
+    Imports what the lock entry allows. The class of arrays of joblib's is their wrapper's affair.
+    """
+    try:
+        origin = origin_of_object(streams.open_stream(source))
+        if isinstance(origin, str):
+            found = Gate(source.name, source.entry.globals).resolve(*globalnames.split(origin))
+            return found if isinstance(found, type) and origin != _WRAPPER else None
+    except Exception:  # loading will tell
+        return None
+    return origin
 
 
 def estimate(source: Source) -> int:

@@ -31,7 +31,15 @@ _LAST_FUNCTIONS = 6.0  # seconds for what is registered with atexit; the process
 
 _BUSY = "a reload is under way: try again when it has ended"
 _STARTING = "the server has not started yet"
-_NONE_KEPT = "no former generation is kept"
+_NOT_RELOADED = "no former generation is kept: nothing was reloaded yet"
+_INSTEAD = "; put the former artifacts back, then `loadonce lock` and `loadonce reload`"
+_BY_OPTION = f"no former generation is kept, as the options of `loadonce serve` say{_INSTEAD}"
+_OWNED = (
+    "no former generation is kept beside a model with placement='process', so that no device is "
+    f"held twice{_INSTEAD}"
+)
+_SCARCE = f"no former generation is kept: memory is scarce{_INSTEAD}"
+_LOST = f"no former generation is kept any more: the log says how it ended{_INSTEAD}"
 _STOPPING = "the server is stopping"
 
 
@@ -82,6 +90,7 @@ class Generations:
         self._asked: list[Tell] = []  # who wants to know what becomes of the change under way
         self._next: list[Tell] | None = None  # and of the reload that comes after it
         self._is_taking_over = False
+        self._why_none_kept = _NOT_RELOADED
 
     # -- what may be asked for -----------------------------------------------------------------
 
@@ -114,6 +123,7 @@ class Generations:
             return
         self._asked = [tell]
         self.coming, self.former = former, None
+        self._why_none_kept = _LOST  # if it fails
         self.coming.began = time.monotonic()
         # What is locked now is not what it has, and nobody asks to load that again.
         self.coming.locks |= stamps(self.coming.locks)
@@ -237,7 +247,11 @@ class Generations:
             return _STOPPING
         if self.current is None:
             return _STARTING
-        return _BUSY if self._is_busy else _NONE_KEPT
+        if self._is_busy:
+            return _BUSY
+        if not self._options.keeps_generation:
+            return _BY_OPTION
+        return _OWNED if self.current.keeper else self._why_none_kept
 
     def _all(self) -> Iterator[ZygoteProcess]:
         known = (self.current, self.coming, self.former, *self._ending)
@@ -257,6 +271,7 @@ class Generations:
         if self.former is not None and self._room.is_scarce(self.current, self._crew.workers):
             log_fields(logging.INFO, "memory is scarce, the former generation is not kept", {})
             self._drop_former()
+            self._why_none_kept = _SCARCE
         self.start()
 
     def _go_on(self) -> None:
@@ -283,6 +298,7 @@ class Generations:
         """Drain and end all but the coming generation: clients wait until that serves."""
         assert self.current is not None
         self._drop_former()
+        self._why_none_kept = _SCARCE
         self.current.is_given_up, self.current.is_loaded = True, False
         for worker in self._crew.workers:
             self._crew.let_leave(worker)
@@ -321,7 +337,7 @@ class Generations:
         if zygote is self.coming:
             self.fail(status, "the loading process died")
         elif zygote is self.former:
-            self.former = None
+            self.former, self._why_none_kept = None, _LOST
             self._watch.hang_up(zygote.channel)
             if not self._crew.is_stopping:  # else it was asked to end
                 tell_death("the former generation is not kept any more", status)
