@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -16,10 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from loadonce.server.board.running import find_info
-
 from .test_reloads import least_memory
-from .test_workers import OPENED, Load, children_of, until, workers_of
+from .test_workers import OPENED, Load, children_of, connections_of, until, workers_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.nightly, pytest.mark.timeout(1200)]
 
@@ -71,27 +68,15 @@ class Clients(Load):
         self.lost: list[int] = []
         self.closing = 0
         self.last = 0.0
-        self._renewals = 0
-
-    def renew(self) -> None:
-        """Have each client connect anew. Those of a killed worker went to the others before its
-        successor was there, which has none of them and has answered nothing yet."""
-        self._renewals += 1
 
     def _ask(self) -> None:
-        with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):  # nobody serves
-            while not self._is_over.is_set():
-                self._ask_until(self._renewals)
-
-    def _ask_until(self, renewals: int) -> None:
-        """Keep the connection until the next renewal."""
         worker = 0
         with httpx2.Client(timeout=30) as client:
-            while not self._is_over.is_set() and renewals == self._renewals:
+            while not self._is_over.is_set():
                 try:
                     answer = client.get(self._url)
                 except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                    raise
+                    return  # nobody serves any more
                 except httpx2.HTTPError:
                     self.lost.append(worker)
                     worker = 0
@@ -107,13 +92,6 @@ class Clients(Load):
         return 0 if is_closing or answer.status_code != 200 else int(answer.json())
 
 
-def connections_of(process: Any, pid: int) -> int:
-    """How many connections a (stopped) worker has accepted."""
-    _info, board = find_info(process.popen.pid)
-    (row,) = [row for row in board if row.pid == pid]
-    return row.connections
-
-
 def kill(process: Any, number: int) -> tuple[int, int, float]:
     """Kill one worker: its process id, how many connections it had, and the seconds until its
     successor served."""
@@ -127,11 +105,10 @@ def kill(process: Any, number: int) -> tuple[int, int, float]:
 
 
 def memory_of_all(process: Any, clients: Clients) -> int:
-    """What all processes hold together, once each worker has answered some of the clients: one
-    that has not holds 2.5 MB less, 2.5 % of all."""
-    clients.renew()
+    """What all processes hold together, once each worker has its clients: one that has answered
+    nothing yet holds 2.5 MB less, 2.5 % of all."""
+    until(lambda: all(connections_of(process, pid) for pid in workers_of(process).values()))
     clients.wait_for_answers(8 * _CLIENTS)
-    assert all(connections_of(process, pid) for pid in workers_of(process).values())
     return least_memory(process)
 
 

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from loadonce import lock_directory
+from loadonce.server.board.running import find_info
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 
@@ -174,6 +175,13 @@ def workers_of(process: Any) -> dict[int, int]:
     return {int(number): int(pid) for number, pid in found}
 
 
+def connections_of(process: Any, pid: int) -> int:
+    """How many connections a worker has accepted that are still open."""
+    _info, board = find_info(process.popen.pid)
+    (row,) = [row for row in board if row.pid == pid]
+    return row.connections
+
+
 def children_of(pid: int) -> set[int]:
     """The living children of a process."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
@@ -243,6 +251,7 @@ def test_a_killed_worker_is_replaced_without_a_load(started: Started) -> None:
         load.wait_for_answers(50)
         os.kill(before[2], signal.SIGKILL)
         until(lambda: workers_of(process)[2] != before[2])
+        until(lambda: connections_of(process, workers_of(process)[2]) >= clients / 2 - 1)
         load.wait_for_answers(50)
     assert len(load.failures) <= clients / 2 + 2  # what that worker was answering
     assert set(load.answers) == {200}

@@ -89,6 +89,33 @@ def test_a_worker_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPat
     assert Share(board, board[0])()
 
 
+@pytest.mark.parametrize(
+    ("counts", "surplus"),
+    [
+        ([21, 21, 22, 0], 5),
+        ([22, 21, 21, 0], 6),
+        ([0, 21, 21, 22], 0),
+        ([17, 16, 11, 20], 0),  # about even
+        ([2, 0], 1),
+        ([1, 0], 0),
+        ([3, 1], 0),
+        ([5], 0),
+    ],
+)
+def test_who_has_far_more_than_another_has_some_for_others(counts: list[int], surplus: int) -> None:
+    board = Board(len(counts) + 1)  # the last row is nobody's
+    for row, count in zip(board, counts, strict=False):
+        row.accepts, row.connections = True, count
+        row.beat()
+    assert Share(board, board[0]).surplus == surplus
+
+
+def test_who_takes_no_connections_and_knows_of_nobody_has_none_for_others() -> None:
+    board = Board(1)
+    board[0].connections = 5
+    assert Share(board, board[0]).surplus == 0
+
+
 def test_closed_connections_are_not_counted_any_more() -> None:
     row = Board(1)[0]
     connections = Connections(row, str)

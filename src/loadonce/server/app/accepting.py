@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import select
 import socket
 import ssl
@@ -23,6 +24,7 @@ _PATIENCE = (
 # of 4 workers on 2 busy cores spread 64 connections as unevenly as 7, 19, 19, 19
 _EXHAUSTED_WAIT = 1.0  # seconds without descriptors or memory for another connection
 _STALE = 2.0  # seconds without a beat after which a worker is not waited for
+_UNEVEN = 1.5  # times as many connections and more: some clients are asked to connect anew
 _QUIET = 0.05  # seconds in which a handshake under way ends
 _LOOKS = 100  # for what waits, before it is given up
 
@@ -49,6 +51,17 @@ class Share:
         """Whether this worker may take one more now."""
         mine = self._row.connections
         return all(mine <= each.connections for each in self._board if self._counts(each))
+
+    @property
+    def surplus(self) -> int:
+        """How many of this worker's connections others should have. None unless it has half as
+        many again as another: a worker that takes a dead one's place finds its clients gone to the
+        others, which they would not leave by themselves."""
+        mine = self._row.connections
+        counts = [each.connections for each in self._board if self._counts(each)]
+        if not counts or mine <= _UNEVEN * (min(counts) + 1):
+            return 0
+        return mine - math.ceil(sum(counts) / len(counts))
 
     def _counts(self, row: Row) -> bool:
         return row.accepts and row.silence < _STALE

@@ -26,9 +26,9 @@ from .gate import Gate
 from .idle import why_idle
 from .joining import joining
 from .lifespan import Lifespan
+from .moving import CLOSE
 
 _GLANCE = 0.02  # seconds between two looks at what is left; uvicorn announces no ends
-_CLOSE = (b"connection", b"close")
 _LAST_ANSWERS = 0.3  # seconds for the 503 answers of what was cut off
 
 
@@ -146,8 +146,8 @@ class AppServer(uvicorn.Server):
     def _say_close(self) -> None:
         """From now on every response tells its client to close the connection, also one to a
         request that came before."""
-        self.config.encoded_headers.append(_CLOSE)
-        self.server_state.default_headers.append(_CLOSE)
+        self.config.encoded_headers.append(CLOSE)
+        self.server_state.default_headers.append(CLOSE)
 
     def _close_connections(self, kind: type[Any] | None) -> None:
         """Close those of a kind: at once where nothing is asked, else after the answer."""

@@ -22,6 +22,7 @@ from loadonce.lifecycle.reporting import models_by_name
 from loadonce.server.app.accepting import Share
 from loadonce.server.app.ending import EXIT_FAILED, failed, guarded
 from loadonce.server.app.hanging import hung_model
+from loadonce.server.app.moving import let_move
 from loadonce.server.app.process import AppProcess, loaded_models
 from loadonce.server.board.board import Board, Row
 from loadonce.server.board.journal import Journal, known_registries
@@ -99,18 +100,23 @@ def serve_as_worker(
 
     process = AppProcess(options, ready, interrupts=1)
     supervisor = SupervisorClient(channel)
+    share = Share(spec.board, spec.row)
 
     def beside(server: AppServer) -> None:
         loop = asyncio.get_running_loop()
         channel.set_blocking(False)
         loop.add_reader(channel.fileno(), _obey, process, channel, supervisor)
-        _beat(loop, spec, options.worker_timeout)
+        connections = server.server_state.connections
+
+        def balance() -> None:
+            let_move(connections, share.surplus)
+
+        _beat(loop, spec, options.worker_timeout, balance)
 
     def run() -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         config = prepare()
         _introduce(spec, supervisor)
-        share = Share(spec.board, spec.row)
         journal = Journal(spec.board, spec.row, worker=spec.number, restarts=spec.restarts)
         return process.run(config, listener, share=share, journal=journal, beside=beside)
 
@@ -185,16 +191,22 @@ def _isolate(models: Iterable[dict[str, str]]) -> None:
         quarantine(known_registries(), each["model"], each["sha256"])
 
 
-def _beat(loop: asyncio.AbstractEventLoop, spec: WorkerSpec, patience: float) -> None:
+def _beat(
+    loop: asyncio.AbstractEventLoop,
+    spec: WorkerSpec,
+    patience: float,
+    balance: Callable[[], None],
+) -> None:
     """The event loop runs; and say so if a model does not."""
     if os.getppid() != spec.supervisor:  # where the system does not kill this process with it
         os._exit(EXIT_FAILED)
     spec.row.beat()
+    balance()
     hung = hung_model(known_registries(), patience)
     if hung is not None:
         seconds = round(hung.seconds, 1)
         spec.channel.send({"what": "hung", "model": hung.model, "seconds": seconds})
-    loop.call_later(BEAT, _beat, loop, spec, patience)
+    loop.call_later(BEAT, _beat, loop, spec, patience, balance)
 
 
 def _nothing() -> None:
