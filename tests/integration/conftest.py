@@ -126,6 +126,8 @@ class Process:
             os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
         self._reader.join(5)
+        if self._reader.is_alive():  # to close the pipe now would be to wait for its end for good
+            pytest.fail(f"a process has outlived the server it belongs to:\n{self.output}")
         assert self.popen.stdout is not None
         self.popen.stdout.close()
 

@@ -522,6 +522,39 @@ def test_no_process_outlives_the_supervisor(started: Started) -> None:
         pass
 
 
+HOLDING = """
+zygote = os.getpid()
+
+def hold() -> None:
+    if os.getppid() == zygote:  # the one in between
+        return
+    if (HERE / "hold").exists():
+        note("held")
+    while (HERE / "hold").exists():
+        time.sleep(0.02)
+
+os.register_at_fork(after_in_child=hold)
+"""
+
+
+def test_nor_does_a_worker_that_is_forked_at_this_moment(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(APP + HOLDING, a=b"a", b=b"b")
+    process = serve("--workers", "2")
+    before = workers_of(process) if process.url else {}
+    (tmp_path / "hold").touch()
+    os.kill(before[1], signal.SIGKILL)
+    until((tmp_path / "notes.txt").exists)
+    until(lambda: len(children_of(process.popen.pid)) == 3)
+    family = children_of(process.popen.pid)
+    process.send(signal.SIGKILL)
+    process.wait()
+    until(lambda: sum(map(is_alive, family)) == 1)  # the control: it cannot know yet
+    (tmp_path / "hold").unlink()
+    until(lambda: not any(map(is_alive, family)))
+
+
 def test_a_required_model_that_fails_ends_the_start_with_one_message(
     write: Write, serve: Launch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -73,6 +74,29 @@ def test_a_process_ends_with_its_parent() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.close(read)
     os.close(write)
+
+
+def test_who_outlives_its_parent_goes_on_whoever_adopts_it() -> None:
+    """Here that is nobody it knows."""
+    read, write = os.pipe()
+    wait, go_on = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        own = os.getpid()
+        if os.fork() == 0:
+            os.write(write, b"a")
+            linux.outlive(own)
+            os.write(write, b"b")
+        else:
+            os.read(wait, 1)
+        os._exit(0)
+    assert os.read(read, 1) == b"a"
+    assert select.select([read], [], [], 0.1)[0] == []  # the control: its parent lives
+    os.write(go_on, b"x")
+    os.waitpid(parent, 0)
+    assert os.read(read, 1) == b"b"
+    for descriptor in (read, write, wait, go_on):
+        os.close(descriptor)
 
 
 def test_what_the_kernel_refuses_is_an_error() -> None:

@@ -26,7 +26,7 @@ from loadonce.errors import LoaderFailedError
 from loadonce.observe.events import log_fields
 from loadonce.observe.processes import take_name
 from loadonce.system.crashes import Crashes, Culprits, cause_of, is_crash
-from loadonce.system.linux import die_with
+from loadonce.system.linux import die_with, outlive
 
 from .door import Door
 from .heartbeat import Heartbeat
@@ -122,8 +122,7 @@ def fork_keeper(
             between = os.getpid()
             if os.fork() != 0:
                 os._exit(0)
-            while os.getppid() == between:  # it is about to end
-                time.sleep(0.0005)
+            outlive(between)
             theirs.sendall(f"{os.getpid()}".encode())
         lifeline.close()
         _become(lambda: keep(owners, theirs, guardian or parent, prepare))

@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from array import array
 from functools import cache
 from pathlib import Path
@@ -42,6 +43,15 @@ def die_with(parent: int) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def outlive(between: int) -> None:
+    """Wait for the end of `between`, the parent of this process that is about to end.
+
+    Whose child it is then is for the caller to see: who was to adopt it may have ended too.
+    """
+    while os.getppid() == between:
+        time.sleep(0.0005)
 
 
 def adopt_orphans() -> None:

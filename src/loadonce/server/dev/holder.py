@@ -119,12 +119,12 @@ class Holder:
         gc.freeze()
         self._refusal.end()
         ours, theirs = Channel.pair()
-        child = os.fork()
+        holder, child = os.getpid(), os.fork()
         if child == 0:
             self._watch.forget()
             self._channel.close()
             ours.close()
-            become(lambda: self._serve(theirs, os.getppid()))
+            become(lambda: self._serve(theirs, holder))
         theirs.close()
         self._child, self._hears = child, ours
         self._requests = []

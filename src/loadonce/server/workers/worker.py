@@ -11,7 +11,6 @@ import random
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -138,8 +137,6 @@ def _introduce(spec: WorkerSpec, supervisor: SupervisorClient) -> None:
 
 def _come_to_life(spec: WorkerSpec, *, is_one_of_several: bool) -> None:
     """Undo what a copy of the zygote should not have in common with it."""
-    while os.getppid() != spec.supervisor:  # the parent in between is about to end
-        time.sleep(0.0005)
     die_with(spec.supervisor)
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)

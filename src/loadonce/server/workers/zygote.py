@@ -31,7 +31,7 @@ from loadonce.server.board.journal import known_registries
 from loadonce.server.options import ServeOptions
 from loadonce.system.channel import Channel, Message
 from loadonce.system.deadline import Deadline
-from loadonce.system.linux import die_with
+from loadonce.system.linux import die_with, outlive
 from loadonce.system.signals import STOP_SIGNALS, Stopping, StopRequestedError
 
 from .preloading import CannotForkError, Preloading
@@ -158,8 +158,10 @@ class _Zygote:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         parent = os.fork()
         if parent == 0:
+            between = os.getpid()
             if os.fork() != 0:
                 os._exit(0)
+            outlive(between)
             self._channel.close()
             atexit._clear()  # what the app registered runs once, in the zygote
             become(lambda: self._run_worker(request, descriptors[0]))
