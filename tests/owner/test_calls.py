@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import mmap
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -409,6 +411,34 @@ async def test_a_connection_that_cannot_be_made_leaves_nothing(
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
+async def test_a_caller_for_whom_no_addresses_are_left_is_told_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which of the four mappings fails: two of the caller's, then two of the owner's."""
+    advice = "each worker's connection takes 8.0 GiB of addresses, though no memory"
+    mapped = mmap.mmap
+    async with an_owner() as owner:
+        await (await owner.client()).close()
+        before = len(os.listdir("/proc/self/fd"))
+        for number, where in enumerate(["started", "started", "take another", "take another"]):
+            fails = iter([*[False] * number, True])
+
+            def map_or_fail(*arguments: Any, fails: Iterator[bool] = fails) -> mmap.mmap:
+                if next(fails):
+                    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+                return mapped(*arguments)
+
+            monkeypatch.setattr(mmap, "mmap", map_or_fail)
+            with pytest.raises(LoaderFailedError, match=f"{where}.*Cannot allocate") as caught:
+                await OwnerClient("m", owner.outside, CallStatistics(), 30.0).open()
+            assert caught.value.hint.startswith(advice)
+            del caught
+            monkeypatch.undo()
+        await (await owner.client()).close()  # the others are served as before
+        gc.collect()
+        await until(lambda: len(os.listdir("/proc/self/fd")) == before)
+
+
 async def test_who_knocks_is_told_why_nobody_opens() -> None:
     outside, inside = Door.pair()
     knocking = asyncio.create_task(OwnerClient("m", outside, CallStatistics(), None).open())
@@ -438,9 +468,9 @@ async def test_an_owner_that_ends_before_it_opens_is_told() -> None:
     client = OwnerClient("m", outside, CallStatistics(), None)
     knocking = asyncio.create_task(client.open())
     await asyncio.sleep(0)
-    ends = inside.open()
-    assert ends is not None
-    ends.socket.close()
+    knock = inside.hear()
+    assert knock is not None
+    knock.close()
     with pytest.raises(LoaderFailedError, match="its process ended"):
         await knocking
     outside.close()

@@ -58,11 +58,15 @@ class Arena:
     Args:
         descriptor: of the memfd; closed here.
         size: in bytes.
+
+    Raises OSError if this process may have no more addresses.
     """
 
     def __init__(self, descriptor: int, size: int = ARENA_BYTES) -> None:
-        self._map = mmap.mmap(descriptor, size)
-        os.close(descriptor)
+        try:
+            self._map = mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
         self._memory = memoryview(self._map)
         self._blocks = Blocks(size)
 
@@ -70,8 +74,12 @@ class Arena:
     def pair(cls) -> tuple[Self, int]:
         """The writer's view, and a descriptor for the reader's."""
         descriptor = os.memfd_create("loadonce-calls", os.MFD_CLOEXEC)
-        os.ftruncate(descriptor, ARENA_BYTES)
-        return cls(os.dup(descriptor)), descriptor
+        try:
+            os.ftruncate(descriptor, ARENA_BYTES)
+            return cls(os.dup(descriptor)), descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def reserve(self, size: int) -> tuple[int, memoryview] | None:
         """A block to fill, and its offset; None if there is no room."""

@@ -11,7 +11,7 @@ from loadonce.errors import DeadlineExceededError, LoaderFailedError, NotReadyEr
 from loadonce.observe.statistics import CallStatistics
 
 from .codec import to_tree
-from .door import Door
+from .door import Door, advice_for
 from .failures import error_of
 from .messages import CANCEL, COUNTED, ERROR, FAILED, HELLO, NEWER, RELOAD, RESULT, RESULTS
 from .names import name_of
@@ -65,9 +65,8 @@ class OwnerClient:
         try:
             ends = self._door.knock()
         except OSError as error:
-            raise LoaderFailedError(
-                self._model, f"no process can be started for it: {error.strerror}"
-            ) from error
+            problem = f"no process can be started for it: {error.strerror}"
+            raise LoaderFailedError(self._model, problem, hint=advice_for(error)) from error
         wire = self._wire = Wire(ends.sending, ends.receiving, self._hear, self._end)
         try:
             await loop.create_unix_connection(lambda: wire, sock=ends.socket)

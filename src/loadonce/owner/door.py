@@ -7,11 +7,15 @@ opens.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 
-from .arena import Arena
+from loadonce.observe.memory import format_bytes
+
+from .arena import ARENA_BYTES, Arena
 
 _KNOCK = b"knock"
 
@@ -28,6 +32,38 @@ class Ends:
     socket: socket.socket
     sending: Arena
     receiving: Arena
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A connection that is asked for: open it, or say on its socket why not, and close it.
+
+    Attributes:
+        socket: for messages.
+        incoming, outgoing: descriptors of what is large.
+    """
+
+    socket: socket.socket
+    incoming: int
+    outgoing: int
+
+    def open(self) -> Ends:
+        """This side of it.
+
+        Raises:
+            OSError: this process may have no more addresses. Only `socket` is still open.
+        """
+        with ExitStack() as unless_opened:
+            unless_opened.callback(os.close, self.incoming)
+            sending = Arena(self.outgoing)
+            unless_opened.pop_all()
+        return Ends(self.socket, sending, Arena(self.incoming))
+
+    def close(self) -> None:
+        """Open it no more."""
+        self.socket.close()
+        os.close(self.incoming)
+        os.close(self.outgoing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +96,18 @@ class Door:
         """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        sending, outgoing = Arena.pair()
-        receiving, incoming = Arena.pair()
-        try:
+        with ExitStack() as unless_sent, theirs, ExitStack() as sent:
+            unless_sent.callback(ours.close)
+            sending, outgoing = Arena.pair()
+            sent.callback(os.close, outgoing)
+            receiving, incoming = Arena.pair()
+            sent.callback(os.close, incoming)
             socket.send_fds(self.end, [_KNOCK], [theirs.fileno(), outgoing, incoming])
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(outgoing)
-            os.close(incoming)
+            unless_sent.pop_all()
         return Ends(ours, sending, receiving)
 
-    def open(self) -> Ends | None:
-        """The other side of the next connection that was asked for; None if nobody ever will
-        again.
+    def hear(self) -> Knock | None:
+        """The next connection that is asked for; None if none ever will be again.
 
         Raises:
             BlockingIOError: nobody knocks now.
@@ -88,4 +120,14 @@ class Door:
         connection, incoming, outgoing = descriptors
         end = socket.socket(fileno=connection)
         end.setblocking(False)
-        return Ends(end, Arena(outgoing), Arena(incoming))
+        return Knock(end, incoming, outgoing)
+
+
+def advice_for(failure: OSError) -> str:
+    """What to do where a connection cannot be had; "" where nobody knows."""
+    if failure.errno != errno.ENOMEM:
+        return ""
+    return (
+        f"each worker's connection takes {format_bytes(2 * ARENA_BYTES)} of addresses, though no "
+        "memory, in both processes: raise their limit (`ulimit -v`), or leave placement= out"
+    )

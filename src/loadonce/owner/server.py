@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-from loadonce.errors import ConfigurationError, NotReadyError
+from loadonce.errors import ConfigurationError, LoaderFailedError, NotReadyError
 from loadonce.observe.statistics import COUNTERS, StatisticsSnapshot
 
 from .codec import Place, Put, Tree, to_tree
-from .door import Door, Ends
+from .door import Door, Ends, Knock, advice_for
 from .failures import bare_tree, error_tree
 from .messages import (
     BATCH,
@@ -91,10 +92,17 @@ class OwnerServer:
                 connection.end()
 
     def _open(self, over: asyncio.Event) -> None:
-        for ends in knocks(self._door):
-            if ends is None:
+        for knock in knocks(self._door):
+            if knock is None:
                 over.set()
                 return
+            try:
+                ends = knock.open()
+            except OSError as error:
+                problem = f"its process cannot take another worker's calls: {error.strerror}"
+                refusal = LoaderFailedError(self._model, problem, hint=advice_for(error))
+                _refuse(knock.socket, self._model, refusal)
+                continue
             connection = _Connection(self, self._model, ends, self._lease())
             self._connections.add(connection)
             connection.wire.send_value([HELLO, self._hello()])
@@ -202,21 +210,24 @@ class _Connection:
 
 def refuse(door: Door, model: str, error: BaseException) -> None:
     """Tell all who knock now why nobody will answer them."""
-    for ends in knocks(door):
-        if ends is not None:
-            with suppress(OSError):
-                refusal = [FAILED, error_tree(model, error, _no_bytes)]
-                ends.socket.sendall(message_bytes(refusal))
-            ends.socket.close()
-        else:
+    for knock in knocks(door):
+        if knock is None:
             return
+        _refuse(knock.socket, model, error)
+        knock.close()
 
 
-def knocks(door: Door) -> Iterator[Ends | None]:
-    """The connections that are asked for now; None, at last, if nobody ever will again."""
+def _refuse(connection: socket.socket, model: str, error: BaseException) -> None:
+    with suppress(OSError):
+        connection.sendall(message_bytes([FAILED, error_tree(model, error, _no_bytes)]))
+    connection.close()
+
+
+def knocks(door: Door) -> Iterator[Knock | None]:
+    """The connections that are asked for now; None, at last, if none ever will be again."""
     with suppress(BlockingIOError):
-        while (ends := door.open()) is not None:
-            yield ends
+        while (knock := door.hear()) is not None:
+            yield knock
         yield None
 
 
