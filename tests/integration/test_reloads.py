@@ -716,3 +716,62 @@ def test_a_stop_while_somebody_waits_is_told(started: Started, tmp_path: Path) -
     (tmp_path / "wait").unlink()
     assert process.wait() == 0
     assert not path.exists()
+
+
+HALF = """
+import os
+from contextlib import asynccontextmanager
+
+IS_NEW = (HERE / "new").exists()
+
+@asynccontextmanager
+async def lifespan(app):
+    if IS_NEW and (HERE / "first").exists():
+        while not (HERE / "asked").exists():
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), 9)
+    if IS_NEW:
+        (HERE / "first").touch()
+    yield
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/")
+async def is_new() -> bool:
+    if IS_NEW:
+        (HERE / "asked").touch()
+        while not (HERE / "go").exists():
+            await asyncio.sleep(0.01)
+    return IS_NEW
+"""
+
+
+def test_workers_that_served_already_finish_when_their_generation_fails(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    """The first of the new workers has a client when the second dies."""
+    write(HALF)
+    process = serve("--workers", "2")
+    assert process.url
+    (tmp_path / "new").touch()
+
+    def ask() -> bool:
+        """On new connections, until a new worker takes one."""
+        while not httpx2.get(process.url, timeout=30).json():
+            pass
+        return True
+
+    with httpx2.Client(base_url=process.url) as one, httpx2.Client(base_url=process.url) as two:
+        assert (one.get("/").json(), two.get("/").json()) == (False, False)  # on one worker each
+        process.send(signal.SIGHUP)
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask)
+            process.wait_for("a worker died before it was ready")
+            (tmp_path / "first").unlink()
+            process.send(signal.SIGHUP)  # and once more
+            until(lambda: process.output.count("a worker died before it was ready") == 2)
+            (tmp_path / "go").touch()
+            assert asking.result(30)
+    until(lambda: len(children_of(process.popen.pid)) == 3)
+    assert process.get("/").json() is False
+    assert process.stop() == 0

@@ -196,10 +196,7 @@ class Generations:
         zygote, self.coming = self.coming, None
         assert zygote is not None
         self._let_go(zygote)
-        for worker in self._crew.workers:
-            if worker.zygote is zygote:
-                worker.is_leaving = True
-                kill(worker.pid, signal.SIGKILL)
+        self._dismiss(zygote)
         if self._crew.is_stopping:
             if status not in (EXIT_STOPPED, -signal.SIGTERM):
                 self._crew.end(EXIT_FAILED)
@@ -293,6 +290,20 @@ class Generations:
             fields = {"models": message["inherited"], "seconds": message["seconds"]}
             self._teller.step("models loaded once for all workers", fields)
             self._crew.fill()
+
+    def _dismiss(self, failed: ZygoteProcess) -> None:
+        """End its workers. Those that were ready have clients, perhaps, and finish; unless another
+        generation has failed and they do so still: there are only so many rows on the board."""
+        others = [worker for worker in self._crew.workers if worker.zygote is not failed]
+        may_finish = self.current is not None and all(
+            worker.zygote is self.current for worker in others
+        )
+        for worker in self._crew.workers:
+            if worker.zygote is failed and worker.ready_at and may_finish:
+                self._crew.let_leave(worker)
+            elif worker.zygote is failed:
+                worker.is_leaving = True
+                kill(worker.pid, signal.SIGKILL)
 
     def _give_up(self) -> None:
         """Drain and end all but the coming generation: clients wait until that serves."""

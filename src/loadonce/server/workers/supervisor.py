@@ -62,8 +62,9 @@ class Supervisor:
     ) -> None:
         self._options = options
         url = url_of(listener, options.scheme)
-        # Those that serve, those that come and those that leave exist together.
-        rows = 3 * options.workers + 1
+        # Those that serve, their successors, those that come, those that leave and what is left of
+        # a generation that failed exist together.
+        rows = 5 * options.workers + 1
         is_forked = not options.loads_in_each_worker
         self._board = Board(rows) if is_forked else Board.inheritable(rows)
         self._quarantine = Quarantine()
