@@ -273,6 +273,24 @@ def test_a_killed_keeper_is_replaced_with_all_of_its_generation(
     assert process.stop() == 0
 
 
+@pytest.mark.nightly  # it is given 8 seconds
+def test_a_keeper_that_stands_still_is_replaced_when_it_is_needed(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    write(APP, a=b"hello")
+    process = serve("--workers", "2")
+    _found, owner = pids(process, 2)
+    os.kill(parent_of(owner), signal.SIGSTOP)
+    assert process.get("/pids").status_code == 200  # the control: its owner goes on
+    assert "is stuck" not in process.output
+    os.kill(owner, signal.SIGKILL)
+    process.wait_for("the keeper of models' processes is stuck, killing it")
+    process.wait_for("the former generation has ended")
+    _found, successor = pids(process, 2)
+    assert loads(tmp_path) == [owner, successor]
+    assert process.stop() == 0
+
+
 def test_a_killed_keeper_is_replaced_under_other_servers_too(
     write: Write, launch: Launch, tmp_path: Path
 ) -> None:

@@ -311,6 +311,22 @@ async def test_a_killed_keeper_has_a_successor_in_a_fresh_interpreter(locked: Lo
         os.kill(last, 0)
 
 
+async def test_a_keeper_that_stands_still_has_a_successor_when_it_is_needed(
+    locked: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "_SILENCE", 1.5)
+    async with Both(locked(a="fine", b="here")).loaded() as models:
+        keeper = keeper_of(models)
+        os.kill(keeper, signal.SIGSTOP)
+        async with models.a.lease() as model:
+            assert await model.run(whole) == "fine"  # its owner goes on
+            os.kill(await model.run(pid), signal.SIGKILL)
+        await until(lambda: keeper_of(models) != keeper)
+        await ready(models)
+        async with models.a.lease() as model:
+            assert await model.run(whole) == "fine"
+
+
 async def test_a_killed_keeper_has_none_where_its_registry_cannot_be_imported(
     locked: Locked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,6 +202,22 @@ def test_a_keeper_may_belong_to_another_process_than_the_one_that_forked_it() ->
         until(lambda: nobody_is_behind(doors[0]))
 
 
+def test_a_keeper_that_stands_still_is_killed_by_who_waits(
+    stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_module, "_SILENCE", 1.5)
+    with kept(noting(tmp_path / "a", serves)) as (keeper, doors):
+        stack.enter_context(doors[0].knock().socket)
+        until(lambda: len(lines(tmp_path / "a")) == 1)
+        keeper.end_if_stuck()
+        assert keeper.is_alive  # the control
+        os.kill(keeper.pid, signal.SIGSTOP)
+        until(lambda: keeper.heartbeat.silence > 1.5)
+        keeper.end_if_stuck()
+        until(lambda: not keeper.is_alive)
+        keeper.end_if_stuck()  # once is enough
+
+
 def test_somebody_else_may_have_waited_for_it() -> None:
     with kept(serves) as (keeper, doors):
         doors[0].close()

@@ -21,6 +21,7 @@ from typing import Any
 from loadonce.errors import LoaderFailedError
 from loadonce.observe.events import log_fields
 from loadonce.owner.door import Door
+from loadonce.owner.heartbeat import Heartbeat
 from loadonce.owner.keeper import Keeper, OwnerProcess, keep
 from loadonce.owner.names import find
 from loadonce.system.crashes import Culprits
@@ -127,7 +128,7 @@ def keep_again(given: dict[str, Any]) -> int:
     """In the fresh interpreter: be the keeper."""
     owners = [_owner_process(**each) for each in given["owners"]]
     lifeline = socket.socket(fileno=given["lifeline"])
-    return keep(owners, lifeline, given["parent"], lambda: None)
+    return keep(owners, lifeline, given["parent"], lambda: None, Heartbeat())
 
 
 def _owner_process(

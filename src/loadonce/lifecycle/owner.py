@@ -52,7 +52,10 @@ def keep_owners(
         run = partial(run_owner, slot, locks, culprits)
         owners.append(owner := OwnerProcess(slot.name, slot.door, inside, run, culprits))
         slot.trust_anew = owner.heartbeat.reload
-    return fork_keeper(owners, guardian=guardian, prepare=prepare)
+    keeper = fork_keeper(owners, guardian=guardian, prepare=prepare)
+    for slot, _locks in owned:
+        slot.while_waiting = keeper.end_if_stuck
+    return keeper
 
 
 def run_owner(

@@ -44,6 +44,7 @@ async def connect(slot: Slot[Any], version: Version[Any], *, is_reload: bool = F
     client = OwnerClient(
         *(slot.name, slot.door, slot.statistics, slot.declaration.timeout),
         newer=lambda: _renew(slot, version),
+        waiting=slot.while_waiting,
     )
     try:
         told = await client.open()

@@ -80,6 +80,8 @@ class Slot(Generic[T]):
         self.reload_elsewhere: Callable[[str], Awaitable[None]] | None = None
         # Called before somebody is asked for at the door: starts who answers if that was killed.
         self.before_knock: Callable[[], None] | None = None
+        # Called while somebody waits at the door: ends who should answer if that is stuck.
+        self.while_waiting: Callable[[], None] = _nothing
         # Called before a reload asks at the door: who answers reads the lock file anew.
         self.trust_anew: Callable[[], None] = _nothing
         # Told the digest of a version that the model's own process does not serve any more.

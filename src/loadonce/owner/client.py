@@ -17,6 +17,7 @@ from .messages import CANCEL, COUNTED, ERROR, FAILED, HELLO, NEWER, RELOAD, RESU
 from .names import name_of
 from .wire import Wire
 
+_LOOK = 1.0  # seconds between two looks at who should start the owner
 _SLACK = 1.0  # seconds after which a result is late that the owner should have refused in time
 
 
@@ -29,6 +30,7 @@ class OwnerClient:
         statistics: of this process; the owner tells it what it counts.
         timeout: the deadline of a call in seconds; the owner keeps it, this side in case it hangs.
         newer: called when the owner has a newer version than this connection.
+        waiting: called again and again while the owner has not loaded.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class OwnerClient:
         statistics: CallStatistics,
         timeout: float | None,
         newer: Callable[[], None] = lambda: None,
+        waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._model = model
         self._door = door
         self._statistics = statistics
         self._timeout = timeout
         self._newer = newer
+        self._waiting = waiting
         self._numbers = itertools.count()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._hello: asyncio.Future[Mapping[str, Any]] | None = None
@@ -70,9 +74,12 @@ class OwnerClient:
         wire = self._wire = Wire(ends.sending, ends.receiving, self._hear, self._end)
         try:
             await loop.create_unix_connection(lambda: wire, sock=ends.socket)
-            told: Mapping[str, Any] = await hello
+            while not (await asyncio.wait([hello], timeout=_LOOK))[0]:
+                self._waiting()
+            told: Mapping[str, Any] = hello.result()
             return told
         except BaseException:
+            hello.cancel()
             if not wire.close():
                 ends.socket.close()
             raise

@@ -1,4 +1,4 @@
-"""An owner's heartbeat: memory in which it writes that it is alive, and what it has."""
+"""A heartbeat: memory in which an owner, or a keeper, writes that it is alive, and what it has."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SIZE = 256
 
 
 class Heartbeat:
-    """Memory of one owner at a time. It outlives the owner: its keeper reads who died."""
+    """Memory of one process at a time. It outlives that, so that others read who died."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _SIZE)
 
     def beat(self) -> None:
-        """The owner serves, now."""
+        """It serves, now."""
         self._memory[:_BEAT] = struct.pack("d", time.monotonic())
 
     def clear(self) -> None:
@@ -32,6 +32,11 @@ class Heartbeat:
         """When it served, by `time.monotonic()`; 0 if it never did."""
         (last,) = struct.unpack("d", self._memory[:_BEAT])
         return float(last)
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds it has not served; 0 if it never did."""
+        return time.monotonic() - self.last if self.last else 0.0
 
     def reload(self) -> None:
         """What was locked when the keeper was forked counts no more."""

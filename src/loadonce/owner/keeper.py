@@ -38,7 +38,7 @@ EXIT_NOT_LOADED = 73  # of an owner that has told why it could not load; no prog
 
 KEEPER, OWNER = "loadonce-keeper", "loadonce-owner"  # the names the processes go by
 
-_SILENCE = 8.0  # seconds without a sign of life after which an owner is killed
+_SILENCE = 8.0  # seconds without a sign of life after which an owner, or its keeper, is killed
 _LOOK = 1.0  # seconds between two looks for them
 _LAST_SECONDS = 10.0  # for owners to end in
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -80,16 +80,29 @@ class Keeper:
         pid: its process; 0 if it has ended already.
         lifeline: it lives as long as any process has this open.
         wait: waits for its end; None if it is no child of this process.
+        heartbeat: of the keeper; silent for one that is not forked from this process.
     """
 
     pid: int
     lifeline: socket.socket
     wait: Callable[[], object] | None
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
 
     @property
     def is_alive(self) -> bool:
         """Whether it has neither ended nor been let go."""
         return self.lifeline.fileno() >= 0 and not _is_hung_up(self.lifeline)
+
+    def end_if_stuck(self) -> None:
+        """Kill it if it gives no sign of life; to be called, from any process that was forked from
+        this one, while somebody waits for an owner."""
+        silence = self.heartbeat.silence
+        if silence > _SILENCE and self.is_alive:
+            fields: dict[str, object] = {"pid": self.pid, "seconds": round(silence, 1)}
+            log_fields(
+                logging.ERROR, "the keeper of models' processes is stuck, killing it", fields
+            )
+            os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let it end, with its owners, unless other processes hold the lifeline; wait for it."""
@@ -110,6 +123,7 @@ def fork_keeper(
             outlives the present one; None: it is the present process's child.
         prepare: called in each owner before anything else.
     """
+    heartbeat = Heartbeat()
     lifeline, theirs = socket.socketpair()
     parent = os.getpid()
     with warnings.catch_warnings():
@@ -125,14 +139,15 @@ def fork_keeper(
             outlive(between)
             theirs.sendall(f"{os.getpid()}".encode())
         lifeline.close()
-        _become(lambda: keep(owners, theirs, guardian or parent, prepare))
+        _become(lambda: keep(owners, theirs, guardian or parent, prepare, heartbeat))
     theirs.close()
     if guardian is not None:
         os.waitpid(pid, 0)
         pid = int(lifeline.recv(32) or 0)
     for owner in owners:
         owner.inside.close()
-    return Keeper(pid, lifeline, partial(os.waitpid, pid, 0) if guardian is None else None)
+    wait = partial(os.waitpid, pid, 0) if guardian is None else None
+    return Keeper(pid, lifeline, wait, heartbeat)
 
 
 def _become(run: Callable[[], int]) -> NoReturn:
@@ -153,6 +168,7 @@ def keep(
     lifeline: socket.socket,
     parent: int,
     prepare: Callable[[], None],
+    heartbeat: Heartbeat,
 ) -> int:
     """Be the keeper, in a process of its own; returns its exit code.
 
@@ -160,6 +176,7 @@ def keep(
         owners, prepare: as for `fork_keeper`.
         lifeline: its other end tells that nobody needs the owners any more.
         parent: with which it ends.
+        heartbeat: the keeper's own.
     """
     take_name(KEEPER)
     signal.set_wakeup_fd(-1)
@@ -172,21 +189,27 @@ def keep(
         owner.outside.close()
     _stop_listening()
     gc.freeze()
-    _Keeping(owners, lifeline, prepare).run()
+    _Keeping(owners, lifeline, prepare, heartbeat).run()
     return 0
 
 
 class _Keeping:
     def __init__(
-        self, owners: Sequence[OwnerProcess], lifeline: socket.socket, prepare: Callable[[], None]
+        self,
+        owners: Sequence[OwnerProcess],
+        lifeline: socket.socket,
+        prepare: Callable[[], None],
+        heartbeat: Heartbeat,
     ) -> None:
         self._owners = owners
         self._lifeline = lifeline
         self._prepare = prepare
+        self._heartbeat = heartbeat
 
     def run(self) -> None:
+        self._heartbeat.beat()
         while not self._turn():
-            pass
+            self._heartbeat.beat()
         self._end()
 
     def _turn(self) -> bool:
@@ -263,9 +286,8 @@ class _Keeping:
                 owner.not_before = now  # the next one only tells of it
 
     def _look_at(self, owner: OwnerProcess) -> None:
-        last = owner.heartbeat.last
-        silence = time.monotonic() - last
-        if last and silence > _SILENCE:
+        silence = owner.heartbeat.silence
+        if silence > _SILENCE:
             fields = {"model": owner.model, "seconds": round(silence, 1)}
             log_fields(logging.ERROR, "the process of a model is stuck, killing it", fields)
             os.kill(owner.pid, signal.SIGKILL)

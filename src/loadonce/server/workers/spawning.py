@@ -103,6 +103,6 @@ def _adapter() -> Any:
 
 def _environment(options: ServeOptions, *, is_silent: bool) -> dict[str, str]:
     chosen = {"LOADONCE_WORKERS": str(options.workers)}
-    if is_silent:
+    if is_silent:  # on a terminal the bars of several workers would overwrite each other
         chosen["LOADONCE_PROGRESS"] = "never"
     return {**os.environ, **chosen}
