@@ -443,6 +443,24 @@ def test_a_pickle_of_another_type_is_refused_as_the_start_refuses_it(tmp_path: P
     assert [one for one in _check(tmp_path, OfAnotherType) if one.level == "error"] == []
 
 
+class Pickled(Registry):
+    ratio: Model[object] = artifact("a.pkl")
+    own: Model[str] = artifact("a.pkl", loader=text)
+
+
+def test_classes_of_ones_own_that_are_not_there_are_found(tmp_path: Path) -> None:
+    """Whoever moves a class, or pickles one of a script, learns it before the start."""
+    (tmp_path / "a.pkl").write_bytes(b"cno_such_module\nRatio\n.")
+    lock_directory(tmp_path, allow=["no_such_module.Ratio"])
+    (found,) = [one for one in _check(tmp_path, Pickled) if one.level == "error"]
+    assert found.subject == "Pickled.ratio"
+    assert "the pickle needs no_such_module.Ratio: ModuleNotFoundError" in found.text
+    assert "install 'no_such_module'" in found.hint
+    (tmp_path / "a.pkl").write_bytes(b"cargparse\nNamespace\n.")  # the control
+    lock_directory(tmp_path, allow=["argparse.Namespace"])
+    assert [one for one in _check(tmp_path, Pickled) if one.level == "error"] == []
+
+
 class UnknownFormat(Registry):
     data: Model[int] = artifact("no.bin")
 

@@ -258,6 +258,11 @@ def test_golden_examples_that_are_none_are_refused(run: Run, tmp_path: Path, con
     assert "golden.json" in done.stderr
 
 
+def test_a_directory_without_artifacts_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    assert "0 files; there is none to lock in models" in run("lock", "models").stdout
+
+
 def test_a_format_without_a_path_is_refused(run: Run) -> None:
     done = run("lock", ".", "--format", "json")
     assert done.returncode == 2

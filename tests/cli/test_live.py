@@ -32,7 +32,9 @@ def test_workers_are_shown_with_what_they_do() -> None:
     leaving = replace(worker, role="worker 2", is_accepting=False, seconds=7200)
     loading = ProcessStatus("zygote", 9, 0.5, Memory(), {})
     statistics = CallStatistics(calls=4, errors=1, rejected=3).snapshot({})
-    model = LiveModel("a", ("ready",), ("v1", "v2"), 2048, 4096, statistics, 2, {"inline": 5})
+    model = LiveModel(
+        "a", ("pending", "ready"), ("", "v1", "v2"), 2048, 4096, statistics, 2, {"inline": 5}
+    )
     info = ServerInfo("0", 7, "main:[app]", "http://h", 2, time.time() - 3 * 86400)
     lines = shown(ServerStatus(info, (loading, worker, leaving), (model,)))
     assert lines[0] == "main:[app] on http://h, pid 7, for 3.0 d"
@@ -41,4 +43,4 @@ def test_workers_are_shown_with_what_they_do() -> None:
     assert lines[5].startswith("worker 2, leaving 8")
     assert lines[5].endswith(" 2.0 h")
     assert lines[6] == "together 6.0 MiB"
-    assert lines[9] == "a ready v1, v2 2.0 KiB 4.0 KiB 4 1 3 2 5 inline"
+    assert lines[9] == "a pending, ready v1, v2 2.0 KiB 4.0 KiB 4 1 3 2 5 inline"

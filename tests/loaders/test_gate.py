@@ -6,10 +6,11 @@ import collections
 import copyreg
 import io
 import pickle
+from pathlib import Path
 
 import pytest
 
-from loadonce.errors import UntrustedGlobalError
+from loadonce.errors import LoaderFailedError, UntrustedGlobalError
 from loadonce.loaders.gate import Gate, GatedUnpickler, SlowGatedUnpickler, unpickler
 
 
@@ -43,6 +44,25 @@ def test_a_refusal_says_what_was_asked_for() -> None:
     assert "expected: one of the 1 globals in its lock entry" in message
     assert "found: posix.system" in message
     assert "read the diff" in message
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "problem", "hint"),
+    [
+        ("__main__", "scale", "AttributeError", "the script or notebook that saved the file"),
+        ("no_such_module", "Scale", "ModuleNotFoundError", "install 'no_such_module'"),
+        ("collections", "Moved", "AttributeError", "give it back to 'collections'"),
+        ("broken_import", "Scale", "ImportError", "make `import broken_import` work"),
+    ],
+)
+def test_what_is_not_there_any_more_is_named(
+    module: str, name: str, problem: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_import.py").write_text("raise ImportError('no libx.so')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LoaderFailedError, match=f"needs {module}.{name}: {problem}") as caught:
+        Gate("a.pkl", [f"{module}.{name}"]).resolve(module, name)
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", [GatedUnpickler, SlowGatedUnpickler])

@@ -19,6 +19,7 @@ from loadonce.artifacts import LOCK_NAME, Golden, LockFile
 from loadonce.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
+    ConfigurationError,
     LockFileError,
     LockRefusedError,
     MissingExtraError,
@@ -227,3 +228,19 @@ def test_nobody_is_told_to_allow_what_acts(shelf: Any, function: Any) -> None:
     with pytest.raises(UntrustedGlobalError, match="a model has no use for it") as caught:
         lock_directory(shelf.root)
     assert "--allow" not in str(caught.value)
+
+
+def test_the_lock_file_of_a_root_below_is_no_artifact(filled: Any) -> None:
+    lock_directory(filled.root / "tables")
+    assert "tables/t.json" in lock_directory(filled.root).lock.entries
+    lock_directory(filled.root / "tables")
+    assert lock_directory(filled.root).is_unchanged
+    assert not any(path.endswith(LOCK_NAME) for path in LockFile.read(filled.root).entries)
+
+
+def test_options_that_name_nothing_are_refused(filled: Any) -> None:
+    with pytest.raises(ArtifactNotFoundError, match=r"^x.bin: a format for a file that is not"):
+        lock_directory(filled.root, formats={"x.bin": "json"})
+    with pytest.raises(ConfigurationError, match=r"'Ratio' is no MODULE\.NAME"):
+        lock_directory(filled.root, allow=["Ratio"])
+    assert not (filled.root / LOCK_NAME).exists()

@@ -145,3 +145,12 @@ def test_many_refused_names_are_counted() -> None:
     with pytest.raises(UntrustedGlobalError, match="and 3 more"):
         policy.require_trusted("a.pkl", [f"os.x{number}" for number in range(13)], ())
     policy.require_trusted("a.pkl", ["numpy.dtype"], ())
+
+
+def test_what_belongs_to_a_script_is_to_be_moved_out_of_it() -> None:
+    """To allow it would help nobody: the server's script is another one."""
+    with pytest.raises(UntrustedGlobalError, match="define it in a module") as caught:
+        policy.require_trusted("a.pkl", ["__main__.scale"], ())
+    assert "--allow" not in caught.value.hint
+    with pytest.raises(UntrustedGlobalError, match=r"--allow shop\.Scale"):  # the control
+        policy.require_trusted("a.pkl", ["shop.Scale"], ())

@@ -40,3 +40,24 @@ def test_other_containers_are_refused(shelf: Any, content: bytes, words: str) ->
         streams.open_stream(source)
     with pytest.raises(LoaderFailedError, match=words):
         find(None, "a.pkl").load(source)
+
+
+def test_what_follows_a_zlib_stream_is_ignored(shelf: Any) -> None:
+    """joblib's own reader doubles it, without an end."""
+    file = io.BytesIO()
+    joblib.dump(VALUE, file, compress=("zlib", 1))
+    shelf.put("a.pkl", file.getvalue() + b"more")
+    source = shelf.locked("a.pkl")
+    assert find(None, "a.pkl").load(source) == VALUE
+    stream = streams.open_stream(source)
+    while stream.read(2**20):
+        pass
+    assert stream.read(1) == b""
+
+
+def test_a_zlib_stream_that_is_cut_short_is_refused(shelf: Any) -> None:
+    file = io.BytesIO()
+    joblib.dump(VALUE, file, compress=("zlib", 1))
+    shelf.put("a.pkl", file.getvalue()[:-1000])
+    with pytest.raises(LoaderFailedError, match="cut short"):
+        find(None, "a.pkl").load(shelf.vouched("a.pkl", "joblib"))

@@ -74,7 +74,8 @@ def measure(root: Path, path: str) -> Source:
 
 
 def walk_files(root: Path, path: str = "") -> list[str]:
-    """The files below the directory `path` by their path from `root`, sorted, hidden ones left out.
+    """The files below the directory `path` by their path from `root`, sorted, without hidden ones
+    and lock files, those of other roots below this one included.
 
     Links are followed as far as they stay below the root. Raises ArtifactUnreadableError.
     """
@@ -87,7 +88,7 @@ def _walk(root: Path, path: str, depth: int) -> list[str]:
         entries = list_beneath(root, path)
     for name, is_directory in entries:
         below = f"{path}/{name}" if path else name
-        if name.startswith(".") or below == LOCK_NAME:
+        if name.startswith(".") or name == LOCK_NAME:
             continue
         if not is_directory:
             found.append(below)

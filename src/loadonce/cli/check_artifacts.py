@@ -13,7 +13,9 @@ from loadonce.lifecycle.loading import find_locked, locked_formats
 from loadonce.lifecycle.locking import resolve_root
 from loadonce.lifecycle.model import Model
 from loadonce.lifecycle.registry import Registry
-from loadonce.loaders import pickles
+from loadonce.loaders import globalnames, pickles
+from loadonce.loaders.gate import Gate
+from loadonce.loaders.policy import untrusted
 from loadonce.observe.memory import format_bytes
 
 from .findings import Finding, Level
@@ -81,6 +83,7 @@ def _check_source(
         yield Finding("warning", subject, warning)
     for entry in entries:
         yield from _check_format(subject, model, entry)
+        yield from _check_own_names(fatal, subject, model, entry)
     if not source.files:
         yield from _check_type(fatal, subject, model, source)
 
@@ -98,6 +101,22 @@ def _check_format(subject: str, model: Model[Any], entry: LockEntry) -> Iterator
             f"{entry.path} was locked as '{entry.format}', its loader is '{loader.name}'",
             "lock it again with `--format PATH=NAME`",
         )
+
+
+def _check_own_names(
+    fatal: Level, subject: str, model: Model[Any], entry: LockEntry
+) -> Iterator[Finding]:
+    """Whether what a pickle needs of the app's own code is there: classes move, scripts end."""
+    origin = model.declaration.origin
+    assert isinstance(origin, ArtifactOrigin)
+    if callable(origin.loader) or entry.format != pickles.LOADER.name:
+        return
+    gate = Gate(entry.path, entry.globals)
+    for name in untrusted(entry.globals):
+        try:
+            gate.resolve(*globalnames.split(name))
+        except LoadOnceError as error:
+            yield _failure(fatal, subject, model, error)
 
 
 def _check_type(fatal: Level, subject: str, model: Model[Any], source: Source) -> Iterator[Finding]:

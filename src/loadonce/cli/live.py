@@ -73,7 +73,7 @@ def _models(found: tuple[LiveModel, ...]) -> Table:
         table.add_row(
             each.name,
             ", ".join(each.states),
-            ", ".join(each.versions),
+            ", ".join(filter(None, each.versions)),
             format_bytes(each.bytes_on_disk),
             format_bytes(each.bytes_in_memory),
             str(each.statistics.calls),

@@ -96,8 +96,13 @@ def _read_golden(file: Path) -> Mapping[str, Golden]:
 
     try:
         return {path: Golden(**example) for path, example in json.loads(file.read_text()).items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise typer.BadParameter(f"{file}: {error}", param_hint="--golden") from error
+    except ValueError as error:
+        raise typer.BadParameter(f"{file} is no JSON: {error}", param_hint="--golden") from error
+    except (TypeError, AttributeError) as error:
+        problem = (
+            f"{file}: each file's name with method, input and output, rtol and atol if need be"
+        )
+        raise typer.BadParameter(problem, param_hint="--golden") from error
 
 
 def _show(out: Console, report: LockReport, directory: Path, is_check: bool) -> None:
@@ -110,7 +115,9 @@ def _show(out: Console, report: LockReport, directory: Path, is_check: bool) -> 
         _show_globals(out, sorted(set(after.globals) - set(before.globals)))
     for entry in report.removed:
         out.print(f"- {entry.path}", markup=False, style="red")
-    if report.is_unchanged:
+    if report.is_unchanged and not report.lock.entries:
+        done = f"there is none to lock in {directory}"
+    elif report.is_unchanged:
         done = "nothing changed"
     elif is_check:
         done = "the lock file is not up to date (nothing was written)"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import BinaryIO, NoReturn
 
-from loadonce.errors import UntrustedGlobalError
+from loadonce.errors import LoaderFailedError, UntrustedGlobalError
 from loadonce.loaders import globalnames
 from loadonce.loaders.opcodes import OpcodeUnpickler
 
@@ -37,7 +37,7 @@ class Gate:
             except ValueError:
                 continue
             if spelled in self._allowed:
-                return _import(*candidate)
+                return self._import(*candidate)
         raise self._untrusted(f"{module}.{name}")
 
     def refuse_extension(self, code: int) -> NoReturn:
@@ -47,6 +47,21 @@ class Gate:
     def refuse_persistent_id(self) -> NoReturn:
         """Persistent ids stand for objects outside the file: never."""
         raise self._untrusted("a persistent id")
+
+    def _import(self, module: str, name: str) -> object:
+        try:
+            __import__(module)
+            found: object = sys.modules[module]
+            for part in name.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError) as exc:
+            raise LoaderFailedError(
+                "",
+                f"the pickle needs {globalnames.spell(module, name)}: {type(exc).__name__}: {exc}",
+                path=self._path,
+                hint=_how_to_find(module, exc),
+            ) from exc
+        return found
 
     def _untrusted(self, found: str) -> UntrustedGlobalError:
         return UntrustedGlobalError(
@@ -103,9 +118,11 @@ def unpickler(file: BinaryIO, gate: Gate) -> GatedUnpickler | SlowGatedUnpickler
     return GatedUnpickler(file, gate)
 
 
-def _import(module: str, name: str) -> object:
-    __import__(module)
-    found: object = sys.modules[module]
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
+def _how_to_find(module: str, error: Exception) -> str:
+    if module == globalnames.SCRIPT:
+        return globalnames.MOVE_OUT_OF_SCRIPT
+    if isinstance(error, ModuleNotFoundError):
+        return f"install '{error.name}', or say where it lies (--app-dir, PYTHONPATH)"
+    if isinstance(error, ImportError):
+        return f"make `import {module}` work here"
+    return f"give it back to '{module}', or save the model anew with what is there now"

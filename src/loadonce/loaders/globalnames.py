@@ -11,6 +11,12 @@ import re
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
+SCRIPT = "__main__"
+MOVE_OUT_OF_SCRIPT = (
+    "it belongs to the script or notebook that saved the file, and no server has that: define it "
+    "in a module, import it from there, and save the model anew"
+)
+
 
 def spell(module: str, name: str) -> str:
     """The one spelling. Raises ValueError unless both are dotted Python identifiers."""

@@ -20,9 +20,11 @@ from loadonce.artifacts import (
 from loadonce.errors import (
     ArtifactNotFoundError,
     ArtifactUnreadableError,
+    ConfigurationError,
     LockRefusedError,
     ModelError,
 )
+from loadonce.loaders import globalnames
 from loadonce.loaders.base import Loader, no_globals
 from loadonce.loaders.policy import require_trusted
 from loadonce.loaders.table import find, find_any
@@ -93,7 +95,8 @@ def lock_directory(
     Raises:
         LockRefusedError: several files are refused, each for one of the reasons below; a single one
             is raised as it is.
-        ArtifactNotFoundError: a golden example for a file that is not there.
+        ArtifactNotFoundError: a format or a golden example for a file that is not there.
+        ConfigurationError: what is in `allow` is no name of a class or function.
         UntrustedGlobalError: a pickle uses globals that are neither built in nor allowed.
         ArtifactUnreadableError: a file cannot be read, or is no pickle although its suffix says so.
         UnknownFormatError: `formats` names one that nothing answers to.
@@ -102,18 +105,32 @@ def lock_directory(
     """
     root = Path(root)
     before = LockFile.read(root) if (root / LOCK_NAME).exists() else LockFile()
-    entries = _lock_all(root, frozenset(allow), formats or {}, before.entries)
+    allowed = frozenset(allow)
+    _require_names(allowed)
+    entries = _lock_all(root, allowed, formats or {}, before.entries)
+    _require_files("a format", formats or {}, entries)
+    _require_files("a golden example", golden or {}, entries)
     for path, example in (golden or {}).items():
-        if path not in entries:
-            raise ArtifactNotFoundError(
-                "", "a golden example for a file that is not there", path=path
-            )
         entries[path] = replace(entries[path], golden=example)
     after = LockFile(entries)
     report = _report(before, after)
     if write and not (report.is_unchanged and (root / LOCK_NAME).exists()):
         after.write(root)
     return report
+
+
+def _require_names(allow: Iterable[str]) -> None:
+    for name in allow:
+        if not all(globalnames.split(name)):
+            raise ConfigurationError(
+                f"'{name}' is no MODULE.NAME, such as myproject.features.Ratio"
+            )
+
+
+def _require_files(what: str, given: Iterable[str], entries: Collection[str]) -> None:
+    for path in given:
+        if path not in entries:
+            raise ArtifactNotFoundError("", f"{what} for a file that is not there", path=path)
 
 
 def _lock_all(

@@ -88,6 +88,8 @@ def _advice(found: Sequence[str]) -> str:
     acting = [name for name in found if _acts(name)]
     if acting:
         return f"do not load this file: a model has no use for it ({acting[0]})"
+    if all(globalnames.split(name)[0] == globalnames.SCRIPT for name in found):
+        return globalnames.MOVE_OUT_OF_SCRIPT
     allow = " ".join(f"--allow {name}" for name in found[:_SHOWN])
     return (
         f"if these are yours, run `loadonce lock DIR {allow}`; if you do not know them, do not "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from loadonce.artifacts import Source
 
@@ -58,10 +58,34 @@ def _decompressor(name: str, source: Source) -> io.RawIOBase:
     elif name == "lzma":
         opened = lzma.LZMAFile(file)  # noqa: SIM115 - as long as its reader
     else:
-        from joblib.compressor import BinaryZlibFile
-
-        opened = BinaryZlibFile(file, "rb")
+        opened = _ZlibFile(file)
     return cast("io.RawIOBase", opened)
+
+
+class _ZlibFile(io.RawIOBase):
+    """Reads one zlib stream; what follows it is ignored, as after a plain pickle.
+
+    joblib's own reader doubles the bytes after the stream until no memory is left.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        import zlib
+
+        self._file = file
+        self._stream = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        found = b""
+        while not found and not self._stream.eof:
+            block = self._stream.unconsumed_tail or self._file.read(_BUFFER_BYTES)
+            found = self._stream.decompress(block, len(buffer))
+            if not block and not found:
+                raise EOFError("the compressed data is cut short")
+        buffer[: len(found)] = found
+        return len(found)
 
 
 class _Paced:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
+import re
+
 from loadonce.artifacts import Source
+from loadonce.errors import LoaderFailedError
 from loadonce.loaders.base import Loader
 from loadonce.loaders.torchexport import require_inert
+
+_NOT_ALLOWED = re.compile(r"GLOBAL (\S+)")
+_SAVE_STATE = (
+    "save `model.state_dict()` and load it into your class with a `loader=` function, or save the "
+    "whole model with `torch.export.save` (.pt2) or `torch.jit.save` (.torchscript)"
+)
 
 
 def read_weights(source: Source, *, device: str = "cpu") -> object:
@@ -15,7 +25,19 @@ def read_weights(source: Source, *, device: str = "cpu") -> object:
     """
     import torch
 
-    return torch.load(source.open(), map_location=device, weights_only=True)
+    try:
+        return torch.load(source.open(), map_location=device, weights_only=True)
+    except pickle.UnpicklingError as exc:
+        if (found := _NOT_ALLOWED.search(str(exc))) is None:
+            raise
+        # Not in torch's words: they advise to load it without a restriction.
+        raise LoaderFailedError(
+            "",
+            "the file holds more than tensors and plain values",
+            path=source.name,
+            found=found[1],
+            hint=_SAVE_STATE,
+        ) from exc
 
 
 def read_script(source: Source, *, device: str = "cpu") -> object:

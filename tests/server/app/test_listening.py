@@ -73,7 +73,7 @@ def test_a_unix_socket_left_behind_is_replaced_but_no_file_is(tmp_path: Path) ->
     with listening(_options(uds=path)):
         assert path.is_socket()
     path.write_text("precious")
-    with pytest.raises(ConfigurationError, match=r"app\.sock: Address already in use"):
+    with pytest.raises(ConfigurationError, match=r"app\.sock: .* no socket"):
         listening(_options(uds=path)).__enter__()
     assert path.read_text() == "precious"
 
@@ -81,6 +81,11 @@ def test_a_unix_socket_left_behind_is_replaced_but_no_file_is(tmp_path: Path) ->
 def test_a_path_too_long_for_a_unix_socket_is_named() -> None:
     with pytest.raises(ConfigurationError, match="AF_UNIX path too long"):
         listening(_options(uds=Path("/tmp") / ("x" * 200))).__enter__()
+
+
+def test_an_address_of_another_machine_is_told_from_a_port_in_use() -> None:
+    with pytest.raises(ConfigurationError, match="--host takes an address of this machine"):
+        listening(_options(host="192.0.2.1")).__enter__()
 
 
 @pytest.mark.parametrize("is_listening", [True, False])

@@ -3,6 +3,7 @@ nothing, and already accepting connections, which wait until the app can answer 
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -63,11 +64,16 @@ def _tcp(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {error.strerror} (choose another --port, or 0 "
-            "for any that is free)"
+            f"cannot listen on {host} port {port}: {error.strerror} ({_advice(error)})"
         ) from error
     listener.setblocking(False)
     return listener
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "--host takes an address of this machine, or 0.0.0.0 for all of them"
+    return "choose another --port, or 0 for any that is free"
 
 
 def _unix(path: Path, mode: int) -> socket.socket:
@@ -94,7 +100,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not is_socket:
-        return  # bind() says that the name is taken
+        raise FileExistsError(errno.EEXIST, "there is a file of that name, and it is no socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(os.fspath(path))
