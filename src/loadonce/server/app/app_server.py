@@ -26,7 +26,7 @@ from .gate import Gate
 from .idle import why_idle
 from .joining import joining
 from .lifespan import Lifespan
-from .moving import CLOSE
+from .parting import CLOSE, say_goodbye
 
 _GLANCE = 0.02  # seconds between two looks at what is left; uvicorn announces no ends
 _LAST_ANSWERS = 0.3  # seconds for the 503 answers of what was cut off
@@ -130,14 +130,15 @@ class AppServer(uvicorn.Server):
         if self._stopping.is_replaced:
             log_fields(logging.DEBUG, "leaving", fields)
             self._acceptor.stop()
-            self._close_connections(self.config.ws_protocol_class)
+            if self.config.ws_protocol_class is not None:
+                say_goodbye(self.server_state.connections, self.config.ws_protocol_class)
         else:
             for registry in registries():
                 registry.start_draining()
             log_fields(logging.INFO, "draining", fields)
             await _wait(self._stopping.forced, self._drain_delay)
             await self._acceptor.finish(is_last=self._is_last)
-            self._close_connections(object)
+            say_goodbye(self.server_state.connections)
         await self._finish(self._grace)
         await self._cut_off()
         await self.lifespan.shutdown()
@@ -148,12 +149,6 @@ class AppServer(uvicorn.Server):
         request that came before."""
         self.config.encoded_headers.append(CLOSE)
         self.server_state.default_headers.append(CLOSE)
-
-    def _close_connections(self, kind: type[Any] | None) -> None:
-        """Close those of a kind: at once where nothing is asked, else after the answer."""
-        for connection in list(self.server_state.connections):
-            if kind is not None and isinstance(connection, kind):
-                connection.shutdown()
 
     @property
     def in_flight(self) -> int:

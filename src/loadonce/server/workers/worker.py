@@ -21,7 +21,7 @@ from loadonce.lifecycle.reporting import models_by_name
 from loadonce.server.app.accepting import Share
 from loadonce.server.app.ending import EXIT_FAILED, failed, guarded
 from loadonce.server.app.hanging import hung_model
-from loadonce.server.app.moving import let_move
+from loadonce.server.app.parting import let_move
 from loadonce.server.app.process import AppProcess, loaded_models
 from loadonce.server.board.board import Board, Row
 from loadonce.server.board.journal import Journal, known_registries

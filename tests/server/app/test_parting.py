@@ -1,11 +1,16 @@
-"""Clients are told to connect anew with an answer, and only as many as others should have."""
+"""Clients are told to connect anew with an answer, and only as many as others should have; at the
+end those that are about to ask may."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadonce.server.app.moving import CLOSE, let_move
+import pytest
+
+from loadonce.server.app import parting
+from loadonce.server.app.parting import CLOSE, let_move, say_goodbye
 
 _SHARED = [(b"date", b"today")]
 
@@ -22,9 +27,23 @@ class Cycle:
         return CLOSE in self.default_headers
 
 
-@dataclass
+@dataclass(eq=False)
 class Protocol:
     cycle: Cycle | None = None
+    is_told: bool = False
+
+    def shutdown(self) -> None:
+        """Close at once, or after the answer."""
+        self.is_told = True
+
+
+class WebSocket:
+    """Another protocol, which knows no cycles."""
+
+    is_told = False
+
+    def shutdown(self) -> None:
+        self.is_told = True
 
 
 def told(connections: list[Any]) -> int:
@@ -55,3 +74,20 @@ def test_idle_and_upgraded_connections_stay_and_answers_under_way_go_on() -> Non
     connections: list[Any] = [Protocol(), Protocol(Cycle(response_started=True)), "a WebSocket"]
     let_move(connections, 3)
     assert told(connections) == 0
+
+
+@pytest.mark.anyio
+async def test_who_has_only_connected_may_still_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parting, "_FIRST_REQUEST", 0.01)
+    asked, gone, silent, socket = Protocol(Cycle()), Protocol(), Protocol(), WebSocket()
+    say_goodbye([silent], WebSocket)
+    connections: list[Any] = [asked, gone, silent, socket]
+    say_goodbye(connections)
+    connections.remove(gone)
+    assert (asked.is_told, silent.is_told, socket.is_told) == (True, False, True)
+    for _ in range(200):
+        if silent.is_told:
+            assert not gone.is_told
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("who does not ask is waited for")
