@@ -426,6 +426,23 @@ def test_workers_outlive_the_zygote_until_another_generation_takes_over(started:
     assert process.stop() == 0
 
 
+@pytest.mark.parametrize("is_stopping", [False, True])
+def test_a_zygote_that_forks_no_worker_is_replaced(started: Started, is_stopping: bool) -> None:
+    """Without that a dead worker has no successor for good, and a stop no end."""
+    process = started("--worker-timeout", "1")
+    before = workers_of(process)
+    [zygote] = children_of(process.popen.pid) - set(before.values())
+    os.kill(zygote, signal.SIGSTOP)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: process.output.count('"worker died"') == 2)
+    if not is_stopping:
+        assert process.get("/a").json() == "a"  # it waited for that
+        assert not is_alive(zygote)
+    assert process.stop() == 0
+    assert "the loading process forks no worker, killing it" in process.output
+
+
 def test_a_zygote_that_cannot_load_again_is_tried_again(started: Started, tmp_path: Path) -> None:
     process = started()
     (tmp_path / "models" / "a.bin").write_bytes(b"altered")

@@ -45,6 +45,7 @@ class ZygoteProcess:
     is_loaded: bool = False
     is_alive: bool = True
     has_served: bool = False  # one of its workers has been ready
+    is_stuck: bool = False  # killed, for it forks no worker
     is_given_up: bool = False  # it has ended for another one's memory
     failure: Failure | None = None  # why it does not serve, if it has told
 

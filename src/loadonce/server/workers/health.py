@@ -1,4 +1,4 @@
-"""Health: workers that show no sign of life."""
+"""Health: workers that show no sign of life, and zygotes that fork none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import faulthandler
 import logging
 import signal
+import time
 from collections.abc import Iterable
 
 from loadonce.observe.events import log_fields
@@ -38,3 +39,17 @@ def kill_silent(workers: Iterable[WorkerProcess], timeout: float) -> None:
             log_fields(logging.ERROR, "worker stuck, killing it", fields)
             if _WHERE is not None:  # pragma: no branch - the tests run on Linux
                 kill(worker.pid, _WHERE)
+
+
+def kill_idle_zygotes(workers: Iterable[WorkerProcess], timeout: float) -> None:
+    """Kill those that were asked for a worker so many seconds ago and have not forked it: who waits
+    for that would wait for good. Another generation takes over from its workers."""
+    now = time.monotonic()
+    for worker in workers:
+        zygote, seconds = worker.zygote, now - worker.asked_at
+        if worker.pid or seconds <= timeout or not zygote.is_alive or zygote.is_stuck:
+            continue
+        zygote.is_stuck = True
+        fields = {"pid": zygote.pid, "seconds": round(seconds, 1)}
+        log_fields(logging.ERROR, "the loading process forks no worker, killing it", fields)
+        kill(zygote.pid, signal.SIGKILL)

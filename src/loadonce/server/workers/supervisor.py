@@ -30,7 +30,7 @@ from .child_processes import Failure, WorkerProcess, ZygoteProcess, kill, tell_d
 from .control import Control
 from .expecting import expected_of
 from .generations import Generations, Tell
-from .health import kill_silent
+from .health import kill_idle_zygotes, kill_silent
 from .quarantine import Quarantine, suspects_of
 from .recycling import Recycled, hung, measure_new, next_to_recycle, request_limit
 from .spawning import tell_copies
@@ -276,6 +276,7 @@ class Supervisor:
 
     def _look(self) -> None:
         kill_silent(self.workers, self._options.worker_timeout)
+        kill_idle_zygotes(self.workers, self._options.worker_timeout)
         if self._options.reload_models:
             self._generations.look_at_locks()
         self._watch.after(_LOOK, self._look)
