@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -170,3 +171,57 @@ def test_an_empty_sample_is_harmless(shelf: Any, members: Members) -> None:
     changed = {**members, member(members, "sample_inputs/model.pt"): b""}
     shelf.put("m.pt2", packed(changed))
     shelf.load("m.pt2")
+
+
+def zipped(pairs: list[tuple[str, bytes]]) -> bytes:
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of two members of one name
+        for name, content in pairs:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def _with_a_second_member(good: Members, bad: Members) -> bytes:
+    """Python's reader finds the last of one name, torch's the first."""
+    name = member(good, "sample_inputs/model.pt")
+    return zipped([(name, bad[name]), *good.items()])
+
+
+def _behind_another(good: Members, bad: Members) -> bytes:
+    """Python's reader counts from the end of the file, torch's from its beginning."""
+    sizes = [sum(map(len, each.values())) for each in (good, bad)]
+    pad = next(iter(good)).partition("/")[0] + "/extra/pad"
+    archives = [
+        zipped([*each.items(), (pad, bytes(max(sizes) - size + 1))])
+        for each, size in zip((bad, good), reversed(sizes), strict=True)
+    ]
+    return b"".join(archives)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("trick", [_with_a_second_member, _behind_another])
+def test_what_torch_would_find_in_a_file_of_two_readings_does_not_run(
+    shelf: Any, members: Members, tmp_path: Path, trick: Callable[[Members, Members], bytes]
+) -> None:
+    marker = str(tmp_path / "executed")
+    bad = dict(members)
+    _sample(bad, marker)
+    content = trick(members, bad)
+    shelf.put("m.pt2", content)
+    if trick is _with_a_second_member:
+        with pytest.raises(UntrustedGlobalError, match="a sample input that is not made"):
+            shelf.load("m.pt2")
+    else:
+        assert shelf.load("m.pt2").module()(torch.ones(3, 4)).sum().item() == 60.0
+    assert not os.path.exists(marker)
+    with pytest.raises(Exception):  # noqa: B017  # the control: torch itself runs it
+        torch.export.load(io.BytesIO(content))
+    assert os.path.exists(marker)
+
+
+def test_two_members_of_one_name_are_refused_whatever_they_hold(
+    shelf: Any, members: Members
+) -> None:
+    shelf.put("m.pt2", _with_a_second_member(members, members))
+    with pytest.raises(UntrustedGlobalError, match=r"a second content in \S+/model\.pt"):
+        shelf.load("m.pt2")

@@ -8,7 +8,7 @@ import re
 from loadonce.artifacts import Source
 from loadonce.errors import LoaderFailedError
 from loadonce.loaders.base import Loader
-from loadonce.loaders.torchexport import require_inert
+from loadonce.loaders.torchexport import inert_copy
 
 _NOT_ALLOWED = re.compile(r"GLOBAL (\S+)")
 _SAVE_STATE = (
@@ -52,15 +52,14 @@ def read_exported(source: Source) -> object:
     """A `torch.export.ExportedProgram`; call its `.module()`.
 
     `torch.export.load` itself falls back to full unpickling, evaluates expressions and loads native
-    code, so an archive that has any of these is refused before it is called.
+    code, so an archive that has any of these is refused, and torch is given what was looked at.
     """
     import torch
 
-    require_inert(source)
-    return torch.export.load(source.open())
+    return torch.export.load(inert_copy(source))
 
 
-def _loader(name: str, read: object, suffixes: tuple[str, ...]) -> Loader:
+def _loader(name: str, read: object, suffixes: tuple[str, ...], copies: int = 1) -> Loader:
     return Loader(
         name=name,
         read=read,  # type: ignore[arg-type]  # each has options of its own
@@ -70,10 +69,10 @@ def _loader(name: str, read: object, suffixes: tuple[str, ...]) -> Loader:
         libraries=("torch",),
         holds_gil=False,
         fork=lambda options: "inherit" if options.get("device", "cpu") == "cpu" else "after",
-        estimate=lambda source: source.size,
+        estimate=lambda source: copies * source.size,
     )
 
 
 WEIGHTS = _loader("torch", read_weights, (".pt", ".pth"))
 SCRIPT = _loader("torchscript", read_script, (".torchscript",))
-EXPORTED = _loader("torch-export", read_exported, (".pt2",))
+EXPORTED = _loader("torch-export", read_exported, (".pt2",), copies=2)

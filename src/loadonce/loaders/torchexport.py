@@ -14,6 +14,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from loadonce.artifacts import Source
 from loadonce.errors import UntrustedGlobalError
@@ -39,33 +40,46 @@ _TARGET = re.compile(
 )
 
 
-def require_inert(source: Source) -> None:
-    """Raise UntrustedGlobalError if loading it could execute anything but tensor operators."""
-    with zipfile.ZipFile(source.open()) as archive:
-        for member in archive.namelist():
-            flaw = _flaw(archive, member)
+def inert_copy(source: Source) -> BinaryIO:
+    """An archive of what was looked at, and of nothing else; give torch this one.
+
+    The file itself may be an archive in two ways: with two members of one name, or another list of
+    members in front, torch's reader finds others than Python's.
+
+    Raises:
+        UntrustedGlobalError: loading it could execute anything but tensor operators.
+    """
+    copy = io.BytesIO()
+    with zipfile.ZipFile(source.open()) as archive, zipfile.ZipFile(copy, "w") as looked_at:
+        for member in archive.infolist():
+            content = archive.read(member)
+            is_again = member.filename in looked_at.NameToInfo
+            flaw = "a second content" if is_again else _flaw(member.filename, content)
             if flaw:
                 raise UntrustedGlobalError(
                     "",
                     "the exported program would execute more than tensor operators",
                     path=source.name,
                     expected="tensors, plain sample inputs and torch operators",
-                    found=f"{flaw} in {member[:100]}",
+                    found=f"{flaw} in {member.filename[:100]}",
                     hint="export the network again without custom objects, or convert it to ONNX",
                 )
+            looked_at.writestr(zipfile.ZipInfo(member.filename), content)
+    copy.seek(0)
+    return copy
 
 
-def _flaw(archive: zipfile.ZipFile, member: str) -> str:
+def _flaw(member: str, content: bytes) -> str:
     name = member.partition("/")[2]
     if _TENSORS.fullmatch(name):
         return ""
     if _CONFIGS.fullmatch(name):
-        pickled = any(_values(json.loads(archive.read(member)), "use_pickle"))
+        pickled = any(_values(json.loads(content), "use_pickle"))
         return "a pickled tensor" if pickled else ""
     if _PROGRAMS.fullmatch(name):
-        return _flaw_of_program(json.loads(archive.read(member)))
+        return _flaw_of_program(json.loads(content))
     if _SAMPLES.fullmatch(name):
-        return _flaw_of_sample(archive.read(member))
+        return _flaw_of_sample(content)
     return "an unknown member"
 
 
