@@ -162,6 +162,7 @@ def test_a_root_that_is_not_there_is_no_reason_to_lock_it(tmp_path: Path) -> Non
         (b"\xff", r"not valid UTF-8 \(byte 0\)"),
         (b"lock_version = 1\n" + b"#" * MAX_LOCK_BYTES, "larger than"),
         (b"x = " + b"[" * 100_000, "not valid TOML"),
+        (b"x = " + b"9" * 5_000, "not valid TOML"),
     ],
 )
 def test_unreadable_lock_files_are_refused(tmp_path: Path, content: bytes, problem: str) -> None:

@@ -91,8 +91,9 @@ def test_errors_are_one_line_and_tracebacks_only_on_request(
     assert ("Traceback" in done.stderr) is is_debug
 
 
-def test_permissions_that_are_no_octal_number_are_refused(run: Run) -> None:
-    done = run("serve", "main:app", "--uds", "x.sock", "--uds-mode", "rwx")
+@pytest.mark.parametrize("mode", ["rwx", "-1"])  # which had become 777
+def test_permissions_that_are_no_octal_number_are_refused(run: Run, mode: str) -> None:
+    done = run("serve", "main:app", "--uds", "x.sock", f"--uds-mode={mode}")
     assert done.returncode == 2
     assert "no octal number" in done.stderr
 

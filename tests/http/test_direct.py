@@ -715,6 +715,8 @@ def test_a_version_of_fastapi_with_another_inside_serves_by_itself(
 def test_an_older_fastapi_serves_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fastapi, "__version__", "0.164.1")
     assert reason(row_less) == "FastAPI 0.164.1 is older than 0.165"
+    monkeypatch.setattr(fastapi, "__version__", "1.0rc1")  # the control: this one is newer
+    assert reason(row_less) == ""
 
 
 def test_an_app_logs_when_it_starts_which_routes_are_direct(

@@ -33,6 +33,11 @@ class Level(enum.IntEnum):
     HIGH = 3
 
 
+class Parts(enum.Flag):
+    HEART = 1
+    LUNG = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     x: float
@@ -80,6 +85,7 @@ _MORE = [
     *(datetime.datetime(2026, 1, 2, 3, 4, 5, 6), uuid.UUID(int=7), PurePosixPath("/a/b")),
     datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=2))),
     *(Colour.RED, Level.HIGH, Point(1.0, [2]), Pair(1, "b"), [Pair(2, "c"), Colour.RED]),
+    *(Parts.HEART, Parts.HEART | Parts.LUNG, Parts(0), np.str_(""), np.bytes_(b"")),
     *(np.float64(1.5), np.int8(-3), np.bool_(True), np.str_("é"), np.datetime64("2026-01-02")),
 ]
 
@@ -193,6 +199,7 @@ def trees(kind: str, cls: type, state: Any) -> Any:
         (trees("namedtuple", Pair, {"a": 1}), "other fields"),
         (trees("dataclass", Plain, {}), "not what it says"),
         (trees("enum", Plain, "RED"), "not what it says"),
+        (trees("flag", Colour, 1), "not what it says"),
         (trees("path", Plain, "/"), "not what it says"),
         (trees("namedtuple", Plain, {}), "not what it says"),
         (trees("pydantic", Plain, {}), "not what it says"),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from loadonce.owner import keeper as keeper_module
 from loadonce.owner.door import Door
 from loadonce.owner.heartbeat import Heartbeat
-from loadonce.owner.keeper import Keeper, OwnerProcess, fork_keeper
+from loadonce.owner.keeper import Keeper, OwnerProcess, _become, _Keeping, fork_keeper
 from loadonce.system import crashes as crashes_module
 from loadonce.system.crashes import Culprits
 
@@ -236,3 +241,47 @@ def test_what_listens_is_closed_in_it(stack: ExitStack, tmp_path: Path) -> None:
             listener.close()
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(address, timeout=5)
+
+
+class SilentHeart(Heartbeat):
+    @property
+    def silence(self) -> float:
+        return 200.0
+
+
+@pytest.mark.parametrize("pause", [0.0, 100.0])
+def test_an_owner_that_was_stopped_together_with_its_keeper_is_not_killed_for_it(
+    monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
+    """As where a container is paused. Without a pause its silence is its own."""
+    lifeline, theirs = socket.socketpair()
+    outside, inside = Door.pair()
+    owner = OwnerProcess("m", outside, inside, serves, heartbeat=SilentHeart())
+    keeping = _Keeping([owner], theirs, lambda: None, Heartbeat())
+    clock = itertools.chain([0.0, pause], itertools.repeat(pause))
+    looks = SimpleNamespace(monotonic=lambda: time.monotonic() + next(clock))
+    with lifeline, theirs, outside.end, inside.end:
+        keeping._start(owner)
+        pid = owner.pid
+        monkeypatch.setattr(keeper_module, "time", looks)
+        monkeypatch.setattr(keeper_module, "_LOOK", 0.0)
+        assert not keeping._turn()
+        assert (owner.pid == pid) is bool(pause)
+        if pause:
+            os.kill(pid, signal.SIGKILL)
+            keeping._reap(owner)
+
+
+def test_one_ends_where_its_logs_have_no_room_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would go on as its parent does."""
+
+    def flush() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    handler = logging.StreamHandler()
+    monkeypatch.setattr(handler, "flush", flush)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    pid = os.fork()
+    if pid == 0:
+        _become(lambda: 5)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5

@@ -28,7 +28,7 @@ def parse(text: str) -> dict[str, LockEntry]:
     """The entries by path, sorted. Raises LockFileError naming line and field of the first flaw."""
     try:
         document: dict[str, object] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:  # Python has a limit on the digits of a number
         raise _flawed(f"the lock file is not valid TOML: {exc}") from exc
     reader = _Reader(text)
     reader.check_fields((), document, _TOP_FIELDS)

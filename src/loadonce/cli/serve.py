@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -244,9 +245,9 @@ def _count(workers: str) -> int:
 
 
 def _octal(text: str) -> int:
-    try:
-        return int(text, 8) & 0o777
-    except ValueError:
+    digits = text.removeprefix("0o")
+    if not re.fullmatch("0?[0-7]{1,3}", digits):
         raise typer.BadParameter(
             f"'{text}' is no octal number such as 660", param_hint="--uds-mode"
-        ) from None
+        )
+    return int(digits, 8)

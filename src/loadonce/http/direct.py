@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -138,4 +139,4 @@ def _direct_call(route: DirectRoute, owner: Any) -> DirectCall | str:
 
 
 def _version(text: str) -> list[int]:
-    return [int(part) for part in text.split(".")[:2]]
+    return [int(number) for number in re.findall(r"\d+", text)[:2]]  # of "1.0rc1", too

@@ -239,19 +239,31 @@ class Dispatcher:
         self.free -= 1
         self._began(job)
         items = job.items()
-        if job.function is lend:
-            job.settle((self._idle.pop(),))
-        elif job.profile.is_async:
+        if job.profile.is_async and job.function is not lend:
             self._start_task(job, gauge, self._tasks, items)
-        elif gauge.is_inline:
+        elif gauge.is_inline and job.function is not lend:
             self._ran_inline(job, gauge, run_job(self._name, job, items))
         else:
-            thread = self._idle.pop()
-            thread.post(
-                lambda: partial(
-                    self._ran_in_thread, job, gauge, thread, run_job(self._name, job, items)
-                )
+            self._start_in_thread(job, gauge, items)
+
+    def _start_in_thread(self, job: Job, gauge: Gauge, items: list[Any]) -> None:
+        thread = self._idle.pop()
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system has none left
+            refusal = NotReadyError(self._name, "no thread can be started now", retry_after=1.0)
+            refusal.__cause__ = error
+            self._settle(job, Ran(error=refusal))
+            self.release(thread)
+            return
+        if job.function is lend:
+            job.settle((thread,))
+            return
+        thread.post(
+            lambda: partial(
+                self._ran_in_thread, job, gauge, thread, run_job(self._name, job, items)
             )
+        )
 
     def _began(self, job: Job) -> None:
         now = asyncio.get_running_loop().time()

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from .placement import Profile
+from .threads import holdable
 
 _FIRST = range(1)
 
@@ -55,7 +56,7 @@ class Call:
         if not self.returns_exceptions:
             for outcome in outcomes:
                 if isinstance(outcome, Exception):
-                    self.future.set_exception(outcome)
+                    self.future.set_exception(holdable(outcome))
                     return
         if len(outcomes) == len(self.items):  # nearly always
             self.future.set_result(list(outcomes))

@@ -76,10 +76,19 @@ class WorkerThread:
             with suppress(RuntimeError):  # the loop has been closed meanwhile: nobody waits
                 loop.call_soon_threadsafe(report)
 
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
-            self._thread.start()
+        self.start()
         self._jobs.put(job)
+
+    def start(self) -> None:
+        """Start the thread, unless it runs.
+
+        Raises:
+            RuntimeError: the system has none left; another time it may.
+        """
+        if self._thread is None:
+            thread = threading.Thread(target=self._work, name=self.name, daemon=True)
+            thread.start()
+            self._thread = thread
 
     def close(self) -> None:
         """Let the thread end after its present job. Does not wait for it."""

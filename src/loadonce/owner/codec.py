@@ -102,6 +102,8 @@ def _marked(kind: type, value: Any, put: Put) -> Tree:
         return [name, str(value) if kind is not datetime.time else value.isoformat()]
     if kind is datetime.timedelta:
         return ["timedelta", [value.days, value.seconds, value.microseconds]]
+    if isinstance(value, enum.Flag):  # several together have no name of their own
+        return ["flag", [*name_of(kind), value.value]]
     if isinstance(value, enum.Enum):
         return ["enum", [*name_of(kind), value.name]]
     if "numpy" in sys.modules:
@@ -128,7 +130,7 @@ def _restored(how: str, what: Any, take: Take) -> Any:
         return datetime.timedelta(*what)
     if how == "array":
         return _restored_array(what, take)
-    if how in ("enum", "path", "dataclass", "pydantic", "namedtuple"):
+    if how in ("enum", "flag", "path", "dataclass", "pydantic", "namedtuple"):
         module, qualname, state = what
         return _restored_of(how, find(module, qualname), state, take)
     kind = _BY_NAME[how]
@@ -183,9 +185,10 @@ def _restored_array(what: Any, take: Take) -> Any:
     description, shape, order, is_scalar, place = what
     dtype = numpy.lib.format.descr_to_dtype(from_tree(description, take))
     memory = take(place, True)
-    if not len(memory):
-        return numpy.empty(shape, dtype, order)
-    array: Any = numpy.ndarray(shape, dtype, memory, order=order)
+    if len(memory):
+        array: Any = numpy.ndarray(shape, dtype, memory, order=order)
+    else:
+        array = numpy.zeros(shape, dtype, order)  # an empty text, too, has one place for a letter
     return array[()] if is_scalar else array
 
 
@@ -210,6 +213,8 @@ def _restored_of(how: str, kind: Any, state: Any, take: Take) -> Any:
         raise _unknown(kind)
     if how == "enum" and issubclass(kind, enum.Enum):
         return kind[state]
+    if how == "flag" and issubclass(kind, enum.Flag):
+        return kind(state)
     if how == "path" and issubclass(kind, PurePath):
         return kind(state)
     values = from_tree(state, take)

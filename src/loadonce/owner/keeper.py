@@ -158,8 +158,9 @@ def _become(run: Callable[[], int]) -> NoReturn:
     except BaseException:
         logger.critical("a process for models failed", exc_info=True)
     finally:
-        for handler in logging.getLogger().handlers:
-            handler.flush()
+        with contextlib.suppress(Exception):  # a disk may be full
+            for handler in logging.getLogger().handlers:
+                handler.flush()
         os._exit(code)
 
 
@@ -223,12 +224,13 @@ class _Keeping:
             elif owner.not_before <= now:
                 poll.register(owner.inside, select.POLLIN)
         ready = {descriptor for descriptor, _event in poll.poll(self._patience(now) * 1000)}
+        was_stopped = time.monotonic() - now > _SILENCE / 2  # as the owners were, perhaps
         if self._lifeline.fileno() in ready:
             return True
         for owner in self._owners:
             if owner.pid and owner.watched in ready:
                 self._lose(owner)
-            elif owner.pid:
+            elif owner.pid and not was_stopped:
                 self._look_at(owner)
             elif owner.inside.fileno() in ready:
                 self._answer(owner)

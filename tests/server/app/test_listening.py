@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from loadonce import ConfigurationError
 from loadonce.server.app.listening import listening, url_of
 from loadonce.server.options import ServeOptions
+from loadonce.system.linux import refuse_new_connections
 
 
 def _options(**chosen: object) -> ServeOptions:
@@ -76,6 +78,19 @@ def test_a_unix_socket_left_behind_is_replaced_but_no_file_is(tmp_path: Path) ->
     with pytest.raises(ConfigurationError, match=r"app\.sock: .* no socket"):
         listening(_options(uds=path)).__enter__()
     assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("by", ["another server", "nobody"])
+def test_a_unix_socket_that_another_server_has_put_there_stays(tmp_path: Path, by: str) -> None:
+    """Workers remove the path as they stop to accept; the last requests may take long."""
+    path = tmp_path / "app.sock"
+    with ExitStack() as stack:
+        with listening(_options(uds=path)) as listener:
+            assert refuse_new_connections(listener)
+            if by == "another server":
+                stack.enter_context(listening(_options(uds=path)))
+        assert path.exists() is (by == "another server")
+    assert not path.exists()
 
 
 def test_a_path_too_long_for_a_unix_socket_is_named() -> None:

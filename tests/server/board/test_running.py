@@ -163,3 +163,9 @@ def test_without_a_clock_nothing_is_told_of_time(proc: Path, serve: Serve) -> No
     serve(10)
     (proc / "uptime").unlink()
     assert find_server(None, proc).processes[0].seconds == 0.0
+
+
+def test_what_a_server_of_another_version_says_more_is_left_out() -> None:
+    info = ServerInfo("9", 7, "main:app", "http://h", 1, 0.0)
+    more = info.as_json().replace(b"{", b'{"colour": "red", ', 1)
+    assert ServerInfo.from_json(more) == info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_a_file_that_is_replaced_has_changed(tmp_path: Path) -> None:
     other.replace(lock)
     assert list(changed(before)) == [str(lock)]
     lock.unlink()
+    assert changed(before) == {}
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "models.lock"
+    path.write_text("a")
+    before = stamps([str(path)])
+    path.unlink()
+    os.mkfifo(path)
     assert changed(before) == {}
 
 

@@ -23,3 +23,14 @@ def test_every_estimator_is_found_wherever_it_is() -> None:
     assert pipeline.steps[0][1].estimators_[0].n_jobs == 1
     np.testing.assert_array_equal(pipeline.predict_proba(X), before)
     assert run_jobs_alone(value) == 0
+
+
+def test_what_is_nested_deeper_than_python_calls_is_looked_through() -> None:
+    forest = RandomForestClassifier(n_jobs=2)
+    value: object = forest
+    for _ in range(5_000):
+        value = ({"inner": value},)
+    assert run_jobs_alone(value) == 1
+    assert forest.n_jobs == 1
+    while isinstance(value, tuple):  # else its end is as deep
+        value = value[0].pop("inner")

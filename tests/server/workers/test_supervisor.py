@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -22,6 +23,7 @@ from loadonce.server.workers.child_processes import WorkerProcess, ZygoteProcess
 from loadonce.server.workers.generations import _kill_slow
 from loadonce.server.workers.quarantine import suspects_of
 from loadonce.server.workers.supervisor import Supervisor
+from loadonce.server.workers.zygote import _Zygote
 from loadonce.system.channel import Channel, Message
 from loadonce.system.systemd import Notifier
 
@@ -260,3 +262,44 @@ def test_a_generation_that_was_replaced_meanwhile_is_not_replaced_again(
     assert generations.coming is None
     ours.close()
     theirs.close()
+
+
+def test_workers_that_were_stopped_together_with_it_get_time_for_a_sign_of_life(
+    supervisor: Supervisor,
+) -> None:
+    """As where a container is paused: their silence says nothing then."""
+    worker, theirs = asked_for(supervisor)
+    worker.ready_at = time.monotonic() - 100
+    supervisor._looked_at = time.monotonic() - 50
+    found = []
+    for _ in range(2):  # the second is the control: it has had its time
+        supervisor._look()
+        found.append(worker.is_stuck)
+    assert found == [False, True]
+    theirs.close()
+
+
+def test_a_worker_that_cannot_be_forked_is_tried_again_with_pauses(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that has the models lives on, and tells."""
+
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    ours, others = Channel.pair()
+    zygote = _Zygote(supervisor._context, ours, [])
+    asked: list[tuple[bool, set[int]]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fork", refuse)
+        for _ in range(2):
+            worker, theirs = asked_for(supervisor)
+            supervisor._generations.current = worker.zygote
+            zygote._fork_worker({}, [os.dup(theirs.fileno())])
+            theirs.close()
+            supervisor._hear_all(worker)
+            asked.append((worker in supervisor.workers, set(supervisor._held)))
+    ours.close()
+    others.close()
+    assert asked == [(False, set()), (False, {1})]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()

@@ -108,15 +108,16 @@ def end_process(code: int) -> NoReturn:
     Threads that hang in a model, and native libraries that hang in their destructors, cannot keep
     it from ending.
     """
-    # A daemon, for signals are ignored by now: only this ends a function that hangs.
-    deadline = Deadline(_exit_hangs, lambda _code: os._exit(code))
-    deadline.__enter__()
-    deadline.arm(_LAST_FUNCTIONS)
-    with ExitStack() as last:  # each of these runs, the last one first, whatever the others raise
+    with ExitStack() as last:  # each of these runs, the last one first, whatever else is raised
         last.callback(os._exit, code)
         last.callback(sys.stderr.flush)
         last.callback(sys.stdout.flush)
         last.callback(atexit._run_exitfuncs)
+        # A daemon, for signals are ignored by now: only this ends a function that hangs. It raises
+        # where the system has no thread left; a forked process must end all the same.
+        deadline = Deadline(_exit_hangs, lambda _code: os._exit(code))
+        deadline.__enter__()
+        deadline.arm(_LAST_FUNCTIONS)
     raise AssertionError("unreachable")
 
 

@@ -30,12 +30,13 @@ def listening(options: ServeOptions) -> Iterator[socket.socket]:
         listener = _unix(options.uds, options.uds_mode)
     else:
         listener = _tcp(options.host, options.port)
-    try:
-        with listener:
+    with listener:  # as long as it is open, no other file can have its place on the disk
+        place = _place_of(options.uds)
+        try:
             yield listener
-    finally:
-        if options.uds is not None:
-            options.uds.unlink(missing_ok=True)
+        finally:
+            if options.uds is not None and _place_of(options.uds) == place:
+                options.uds.unlink(missing_ok=True)
 
 
 def url_of(listener: socket.socket, scheme: str) -> str:
@@ -106,6 +107,18 @@ def _remove_stale(path: Path) -> None:
             probe.connect(os.fspath(path))
         except ConnectionRefusedError:
             path.unlink()
+
+
+def _place_of(path: Path | None) -> tuple[int, int] | None:
+    """Which file that is; None for no path or no file. Workers remove it as they stop to accept,
+    and then another server may have put its own there."""
+    if path is None:
+        return None
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _inherited(fd: int) -> socket.socket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 from loadonce.server.options import ServeOptions
@@ -50,5 +50,6 @@ class ServerInfo:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """What `as_json` wrote."""
-        return cls(**json.loads(text))
+        """What `as_json` wrote, of another version too: what this one does not know is left out."""
+        found = json.loads(text)
+        return cls(**{each.name: found[each.name] for each in fields(cls) if each.name in found})

@@ -124,7 +124,7 @@ class Generations:
         self._asked = [tell]
         self.coming, self.former = former, None
         self._why_none_kept = _LOST  # if it fails
-        self.coming.began = time.monotonic()
+        self.coming.began, self.coming.failure = time.monotonic(), None
         # What is locked now is not what it has, and nobody asks to load that again.
         self.coming.locks |= stamps(self.coming.locks)
         self._teller.reloading("rolling back")

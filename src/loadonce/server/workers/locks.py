@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from loadonce.artifacts import LOCK_NAME, LockEntry, LockFile
+from loadonce.artifacts.lock import MAX_LOCK_BYTES
+from loadonce.artifacts.opening import RefusedError, read_small_file
 from loadonce.errors import LockFileError
 from loadonce.lifecycle.declaration import ArtifactOrigin
 from loadonce.lifecycle.locking import resolve_root
@@ -33,8 +35,8 @@ def stamps(paths: Iterable[str]) -> Stamps:
     found: Stamps = {}
     for path in paths:
         try:
-            content = Path(path).read_bytes()
-        except OSError:
+            content = read_small_file(Path(path).parent, LOCK_NAME, MAX_LOCK_BYTES)
+        except (OSError, RefusedError):  # a pipe, among others, for which nobody should wait
             continue
         found[path] = hashlib.sha256(content).hexdigest()
     return found

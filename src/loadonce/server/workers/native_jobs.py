@@ -11,22 +11,30 @@ def run_jobs_alone(value: object) -> int:
     One worker of several has one core for a call: more jobs wait for each other. Answers are the
     same.
     """
-    return _walk(value, set())
-
-
-def _walk(value: Any, seen: set[int]) -> int:
-    if id(value) in seen:
-        return 0
-    seen.add(id(value))
-    if isinstance(value, dict):
-        return sum(_walk(each, seen) for each in value.values())
-    if isinstance(value, list | tuple):
-        return sum(_walk(each, seen) for each in value)
-    if not hasattr(value, "get_params") or isinstance(value, type):
-        return 0
-    fields = getattr(value, "__dict__", {})
     count = 0
-    if fields.get("n_jobs") not in (None, 1):
-        value.n_jobs = 1
-        count = 1
-    return count + sum(_walk(each, seen) for each in list(fields.values()))
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:  # not recursive: what is loaded may be nested as deeply as it likes
+        found: Any = waiting.pop()
+        if not _may_hold(found) or id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, dict):
+            waiting += found.values()
+        elif isinstance(found, list | tuple):
+            waiting += found
+        else:
+            fields = getattr(found, "__dict__", {})
+            waiting += fields.values()
+            if fields.get("n_jobs") not in (None, 1):
+                found.n_jobs = 1
+                count += 1
+    return count
+
+
+def _may_hold(value: object) -> bool:
+    """Whether it is an estimator or a collection: of nothing else is kept that it was seen, for
+    there may be millions."""
+    if isinstance(value, dict | list | tuple):
+        return True
+    return hasattr(value, "get_params") and not isinstance(value, type)

@@ -82,6 +82,7 @@ class Supervisor:
         self.workers: list[WorkerProcess] = []
         self._starts: Counter[int] = Counter()  # by number
         self._held: set[int] = set()  # numbers whose next worker waits
+        self._looked_at = time.monotonic()
         self._interrupts = 0
         self._code: int | None = None
 
@@ -185,6 +186,9 @@ class Supervisor:
             elif worker.is_leaving:
                 kill(worker.pid, signal.SIGKILL)
             return
+        if message["what"] == "unforked":
+            self._lose_worker(worker, EXIT_FAILED)
+            return
         if message["what"] == "hung":
             self._retire(hung(worker, message["model"], message["seconds"]))
             return
@@ -204,6 +208,11 @@ class Supervisor:
         if message["what"] == "late":
             worker.late = message["models"]
             return
+        self._welcome(worker, message["models"])
+
+    def _welcome(self, worker: WorkerProcess, models: int) -> None:
+        """It accepts requests."""
+        zygote = worker.zygote
         measure_new(worker, self._options.max_worker_bytes)
         worker.ready_at = time.monotonic()
         zygote.has_served = True
@@ -220,7 +229,7 @@ class Supervisor:
         ready = [each for each in self.workers if each.zygote is zygote and each.ready_at]
         if zygote is self._generations.coming and len(ready) == self._options.workers:
             self._held.clear()
-            self._generations.take_over(message["models"])
+            self._generations.take_over(models)
 
     def _retire(self, found: Recycled) -> None:
         """Have it leave once its successor is ready; not before its predecessor has left."""
@@ -275,8 +284,11 @@ class Supervisor:
         self.fill()
 
     def _look(self) -> None:
-        kill_silent(self.workers, self._options.worker_timeout)
-        kill_idle_zygotes(self.workers, self._options.worker_timeout)
+        now, timeout = time.monotonic(), self._options.worker_timeout
+        pause, self._looked_at = now - self._looked_at, now
+        if pause < max(2 * _LOOK, timeout / 2):  # else this process was stopped: all were, perhaps
+            kill_silent(self.workers, timeout)
+            kill_idle_zygotes(self.workers, timeout)
         if self._options.reload_models:
             self._generations.look_at_locks()
         self._watch.after(_LOOK, self._look)

@@ -156,20 +156,22 @@ class _Zygote:
         """Fork twice: the worker's parent ends, so that it belongs to the supervisor."""
         # A worker that is told to stop this early stops as soon as it can.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        parent = os.fork()
+        channel = Channel(socket.socket(fileno=descriptors[0]))
+        parent = _fork_or_tell(channel)
         if parent == 0:
             between = os.getpid()
-            if os.fork() != 0:
+            if _fork_or_tell(channel) != 0:
                 os._exit(0)
             outlive(between)
             self._channel.close()
             atexit._clear()  # what the app registered runs once, in the zygote
-            become(lambda: self._run_worker(request, descriptors[0]))
-        os.close(descriptors[0])
-        os.waitpid(parent, 0)
+            become(lambda: self._run_worker(request, channel))
+        channel.close()
+        if parent is not None:
+            os.waitpid(parent, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _run_worker(self, request: Message, descriptor: int) -> int:
+    def _run_worker(self, request: Message, channel: Channel) -> int:
         context = self._context
         self._preloading.environment.put_back()
         spec = WorkerSpec(
@@ -177,12 +179,22 @@ class _Zygote:
             restarts=request["restarts"],
             row=context.board[request["row"]],
             board=context.board,
-            channel=Channel(socket.socket(fileno=descriptor)),
+            channel=channel,
             supervisor=context.supervisor,
             quarantined=request["quarantined"],
             expected=request["expected"],
         )
         return run_worker(self._preloading.config, context.options, context.listener, spec)
+
+
+def _fork_or_tell(channel: Channel) -> int | None:
+    """Fork; None if the system has no process left, which the supervisor is told."""
+    try:
+        return os.fork()
+    except OSError as error:
+        log_fields(logging.ERROR, "a worker cannot be forked", {"reason": str(error)})
+        channel.send({"what": "unforked"})
+        return None
 
 
 def _last_words(seconds: float) -> str:
