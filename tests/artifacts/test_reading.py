@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import resource
 import socket
 import sys
 import threading
@@ -21,6 +22,7 @@ from loadonce.errors import (
     ArtifactNotFoundError,
     ArtifactNotLockedError,
     ArtifactUnreadableError,
+    LockFileError,
 )
 
 CONTENT = random.Random(0).randbytes(5000)
@@ -197,6 +199,21 @@ def test_a_file_without_permission_names_the_user(unprivileged: Any) -> None:
         assert f"let user {os.geteuid()} read" in caught.value.hint
         os.seteuid(os.getuid())
         os.chmod(secret, 0o700)
+
+
+def test_too_few_file_descriptors_are_told_what_to_do_about(root: Any) -> None:
+    root.write("a.bin")
+    lock = root.lock("a.bin")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(ArtifactUnreadableError, match="Too many open files") as caught:
+            read_verified(root.path, "a.bin", lock)
+        with pytest.raises(LockFileError, match="ulimit -n"):
+            LockFile.read(root.path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert "ulimit -n" in caught.value.hint
 
 
 def test_an_io_error_is_refused(root: Any, monkeypatch: pytest.MonkeyPatch) -> None:

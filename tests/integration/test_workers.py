@@ -599,6 +599,7 @@ def test_a_check_that_fails_after_the_fork_is_told_once(write: Write, serve: Lau
         ("raise SystemExit(7)", "importing 'main' failed: SystemExit: 7"),
         (LIFESPAN + "raise SystemExit(7)\n    yield\n", "a process of the server failed"),
         ("os = __import__('os'); os.kill(os.getpid(), 9)", "the loading process died"),
+        ("__import__('os')._exit(7)", '"the loading process died", "cause": "exit code 7"'),
         (LIFESPAN + "os.kill(os.getpid(), 9)\n    yield\n", "a worker died before it was ready"),
     ],
 )
@@ -609,6 +610,15 @@ def test_an_app_that_cannot_start_ends_the_server(
     process = serve("--workers", "2")
     assert process.wait() in (1, 3)
     assert expected in process.output
+
+
+def test_an_app_that_ignores_the_ends_of_its_children_can_be_forked(
+    write: Write, serve: Launch
+) -> None:
+    write("import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\napp = FastAPI()\n")
+    process = serve("--workers", "2")
+    assert process.get("/none").status_code == 404
+    assert process.stop() == 0
 
 
 def test_a_port_in_use_is_told_before_anything_is_forked(write: Write, serve: Launch) -> None:

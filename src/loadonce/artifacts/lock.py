@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -74,5 +73,5 @@ def _read_text(root: Path) -> str:
         raise LockFileError("", problem, path=LOCK_NAME, hint=exc.hint) from exc
     except OSError as exc:
         problem = f"the lock file cannot be read: {exc.strerror}"
-        hint = how_to_let_read() if exc.errno == errno.EACCES else REWRITE
+        hint = how_to_let_read(exc) or REWRITE
         raise LockFileError("", problem, path=LOCK_NAME, hint=hint) from exc

@@ -12,7 +12,7 @@ from loadonce.artifacts.names import problem_with
 from loadonce.errors import ConfigurationError, LockFileError
 
 LOCK_VERSION = 1
-REWRITE = "restore the file from version control, or run `loadonce lock DIR` to write it anew"
+REWRITE = "restore the file from version control, or delete it and run `loadonce lock DIR`"
 _HEADER = "# Written by `loadonce lock`. Commit it beside the files; its diff is what to review.\n"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FORMAT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -68,9 +68,14 @@ def read_small_file(root: Path, path: str, max_bytes: int) -> bytes:
     return content
 
 
-def how_to_let_read() -> str:
-    """What to do about a file for which this process lacks the right."""
-    return f"let user {os.geteuid()} read the file and enter its directories"
+def how_to_let_read(failure: OSError) -> str:
+    """What to do about a file for which this process lacks the right, or a descriptor; "" where
+    something else is the matter."""
+    if failure.errno == errno.EACCES:
+        return f"let user {os.geteuid()} read the file and enter its directories"
+    if failure.errno in (errno.EMFILE, errno.ENFILE):
+        return "raise the limit of open files (`ulimit -n`, LimitNOFILE= of systemd)"
+    return ""
 
 
 def _is_directory(root: Path, path: str, name: str, fd: int) -> bool:

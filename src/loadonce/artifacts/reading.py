@@ -174,9 +174,7 @@ def _from_os_error(path: str, exc: OSError) -> ArtifactError:
         hint = "put the file there, or correct the declared path or the registry's root"
         return ArtifactNotFoundError("", "nothing exists at this path", path=path, hint=hint)
     problem = f"cannot be read: {exc.strerror}"
-    hint = advice_for(exc)
-    if exc.errno == errno.EACCES:
-        hint = how_to_let_read()
+    hint = how_to_let_read(exc) or advice_for(exc)
     if exc.errno == errno.EISDIR:
         problem, hint = "a directory, not a file", "name the file, or lock what is below it"
     if exc.errno == errno.ELOOP:

@@ -201,8 +201,9 @@ class Generations:
             if status not in (EXIT_STOPPED, -signal.SIGTERM):
                 self._crew.end(EXIT_FAILED)
             return
-        if status < 0:
+        if status < 0 or zygote.failure is None:
             tell_death(what, status)
+            status = min(status, EXIT_FAILED)  # the app's own would be taken for one of ours
         if self.current is None:
             self._crew.end(status if status > 0 else EXIT_START_FAILED)
             return

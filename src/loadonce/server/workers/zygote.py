@@ -119,6 +119,7 @@ class _Zygote:
         except Exception as error:
             self._channel.send(failed(error))
             return tell_failure(error, self._context.options)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the app may have another, and forks fail
         while (message := self._channel.receive()) is not None:
             request, descriptors = message
             self._fork_worker(request, descriptors)
