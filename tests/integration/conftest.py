@@ -91,7 +91,7 @@ class Process:
                     pytest.fail(f"never wrote {pattern!r}:\n{self.output}")
                 self._changed.wait(left)
 
-    def get(self, path: str, seconds: float = 15.0) -> httpx2.Response:
+    def get(self, path: str, seconds: float = 30.0) -> httpx2.Response:
         """GET from the app."""
         return httpx2.get(self.url + path, timeout=seconds)
 

@@ -45,7 +45,7 @@ def test_a_unix_socket_is_private_and_removed(write: Write, serve: Launch, tmp_p
     process = serve("--uds", str(path), "--root-path", "/api")
     process.wait_for(r"ready on http\+unix:")
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path))) as client:
+    with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(path)), timeout=30) as client:
         assert client.get("http://app/seen").json()["root_path"] == "/api"
     second = serve("--uds", str(path))
     assert second.wait() == 1
@@ -83,16 +83,16 @@ def test_tls_with_a_certificate_of_ones_own(write: Write, serve: Launch, tmp_pat
     url = process.url
     assert url.startswith("https://")
     context = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    assert httpx2.get(f"{url}/seen", verify=context).json()["scheme"] == "https"
+    assert httpx2.get(f"{url}/seen", verify=context, timeout=30).json()["scheme"] == "https"
     with pytest.raises(httpx2.ConnectError):
-        httpx2.get(f"{url}/seen")
+        httpx2.get(f"{url}/seen", timeout=30)
     process.stop()
 
     strict = serve(*tls, "--ssl-ca-certs", "cert.pem", LOADONCE_SSL_KEYFILE_PASSWORD="secret")
     with pytest.raises(httpx2.HTTPError):
-        httpx2.get(f"{strict.url}/seen", verify=context)
+        httpx2.get(f"{strict.url}/seen", verify=context, timeout=30)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem", "secret")
-    assert httpx2.get(f"{strict.url}/seen", verify=context).status_code == 200
+    assert httpx2.get(f"{strict.url}/seen", verify=context, timeout=30).status_code == 200
     assert strict.stop() == 0
 
     wrong = serve(*tls, LOADONCE_SSL_KEYFILE_PASSWORD="wrong")
@@ -113,19 +113,24 @@ def test_an_inherited_socket_is_used(write: Write, tmp_path: Path, launch: Launc
             pass_fds=(listener.fileno(),),
         )
         process.wait_for("ready on " + url)
-        assert httpx2.get(url + "/seen").status_code == 200
+        assert httpx2.get(url + "/seen", timeout=30).status_code == 200
 
 
 def test_proxy_headers_are_believed_from_trusted_proxies_only(write: Write, serve: Launch) -> None:
     write(APP)
     headers = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}
     trusting = serve()
-    seen = httpx2.get(trusting.url + "/seen", headers=headers).json()
+    seen = httpx2.get(trusting.url + "/seen", headers=headers, timeout=30).json()
     assert (seen["client"], seen["scheme"]) == ("203.0.113.7", "https")
     distrusting = serve("--forwarded-allow-ips", "192.0.2.1")
-    assert httpx2.get(distrusting.url + "/seen", headers=headers).json()["scheme"] == "http"
+    assert (
+        httpx2.get(distrusting.url + "/seen", headers=headers, timeout=30).json()["scheme"]
+        == "http"
+    )
     deaf = serve("--no-proxy-headers")
-    assert httpx2.get(deaf.url + "/seen", headers=headers).json()["client"] == "127.0.0.1"
+    assert (
+        httpx2.get(deaf.url + "/seen", headers=headers, timeout=30).json()["client"] == "127.0.0.1"
+    )
 
 
 def test_no_line_of_the_log_holds_what_a_client_submitted(write: Write, serve: Launch) -> None:

@@ -54,6 +54,11 @@ def _commands(port: int) -> dict[str, list[str]]:
     }
 
 
+def await_start(process: Any) -> None:
+    """Until it listens: gunicorn does before its worker has started, uvicorn afterwards."""
+    process.wait_for(r"Listening at(?s:.*)startup complete|Uvicorn running on|ready on")
+
+
 @pytest.mark.parametrize("server", ["loadonce", "uvicorn", "gunicorn", "fastapi"])
 def test_an_app_runs_under_any_server_and_closes_what_it_opened(
     write: Write, launch: Launch, tmp_path: Path, server: str
@@ -61,10 +66,10 @@ def test_an_app_runs_under_any_server_and_closes_what_it_opened(
     write(APP, a=b"hello", b=b"optional")
     port = _free_port()
     process = launch(*_commands(port)[server], PYTHONPATH=str(tmp_path))
-    process.wait_for(r"[Ss]tartup complete|ready on")
+    await_start(process)
     url = f"http://127.0.0.1:{port}"
-    assert httpx2.get(f"{url}/a").json() == "hello"
-    assert httpx2.get(f"{url}/readyz").json()["status"] == "ok"
+    assert httpx2.get(f"{url}/a", timeout=30).json() == "hello"
+    assert httpx2.get(f"{url}/readyz", timeout=30).json()["status"] == "ok"
     process.stop(signal.SIGTERM)
     assert (tmp_path / "notes.txt").read_text() == "closed\n"
 

@@ -17,7 +17,7 @@ import pytest
 
 from loadonce import lock_directory
 
-from .test_other_servers import _commands, _free_port
+from .test_other_servers import _commands, _free_port, await_start
 from .test_reloads import order
 from .test_workers import Load, children_of, is_alive, until, workers_of
 
@@ -133,8 +133,8 @@ def test_other_servers_have_it_in_a_child_that_ends_with_them(
     write(APP, a=b"hello")
     port = _free_port()
     process = launch(*_commands(port)[server], PYTHONPATH=found_in(tmp_path))
-    process.wait_for(r"[Ss]tartup complete")
-    worker, owner = httpx2.get(f"http://127.0.0.1:{port}/pids").json()
+    await_start(process)
+    worker, owner = httpx2.get(f"http://127.0.0.1:{port}/pids", timeout=30).json()
     assert loads(tmp_path) == [owner]
     (keeper,) = children_of(worker)
     assert owner in children_of(keeper)
@@ -146,8 +146,8 @@ def test_nothing_outlives_a_killed_server(write: Write, launch: Launch, tmp_path
     write(APP, a=b"hello")
     port = _free_port()
     process = launch(*_commands(port)["uvicorn"], PYTHONPATH=found_in(tmp_path))
-    process.wait_for(r"[Ss]tartup complete")
-    worker, owner = httpx2.get(f"http://127.0.0.1:{port}/pids").json()
+    await_start(process)
+    worker, owner = httpx2.get(f"http://127.0.0.1:{port}/pids", timeout=30).json()
     (keeper,) = children_of(worker)
     process.send(signal.SIGKILL)
     until(lambda: not (is_alive(owner) or is_alive(keeper)))
@@ -297,7 +297,7 @@ def test_a_killed_keeper_is_replaced_under_other_servers_too(
     write(APP, a=b"hello")
     port = _free_port()
     process = launch(*_commands(port)["uvicorn"], PYTHONPATH=found_in(tmp_path))
-    process.wait_for(r"[Ss]tartup complete")
+    await_start(process)
     worker, owner = process.get("/pids").json()
     owners = [owner]
     with Load(process.url, 4, "/batch") as load:
@@ -426,7 +426,7 @@ def test_other_servers_isolate_it_too(write: Write, launch: Launch, tmp_path: Pa
     write(CRASHING, bad=b"bad", good=b"good")
     port = _free_port()
     process = launch(*_commands(port)["uvicorn"], PYTHONPATH=found_in(tmp_path))
-    process.wait_for(r"[Ss]tartup complete")
+    await_start(process)
     crash_until_isolated(process.get)
     assert len(loads(tmp_path)) == 5
     assert all(is_isolated(process.get) for _ in range(4))

@@ -36,6 +36,15 @@ async def wait(seconds: float, model: Annotated[Handle[str], Depends(models.a)])
         return value
     return await model.run(slowly)
 
+@app.get("/held")
+async def held(model: Annotated[Handle[str], Depends(models.a)]) -> str:
+    def until_released(value: str) -> str:
+        note("asked")
+        while not (HERE / "release").exists():
+            time.sleep(0.02)
+        return value
+    return await model.run(until_released)
+
 @app.get("/block")
 async def block(seconds: float) -> None:
     note("asked")
@@ -101,8 +110,12 @@ Started = Callable[..., tuple[Any, Clients]]
 
 
 def test_sigterm_lets_requests_in_flight_finish(started: Started, tmp_path: Path) -> None:
-    process, clients = started("/wait?seconds=3", count=32)
-    assert process.stop() == 0
+    process, clients = started("/held", count=32)
+    process.send(signal.SIGTERM)
+    process.wait_for("draining")
+    time.sleep(2)  # until each connection knows it
+    (tmp_path / "release").touch()
+    assert process.wait() == 0
     clients.join()
     assert [answer.json() for answer in clients.answers] == ["hello"] * 32
     assert {answer.headers["connection"] for answer in clients.answers} == {"close"}
@@ -114,7 +127,7 @@ def test_sigterm_lets_requests_in_flight_finish(started: Started, tmp_path: Path
 def test_while_it_drains_it_answers_and_sends_clients_away(started: Started) -> None:
     process, clients = started("/wait?seconds=0", "--drain-delay", "1.5")
     clients.join()
-    with httpx2.Client() as client:
+    with httpx2.Client(timeout=30) as client:
         assert client.get(process.url + "/ready").json() is True
         process.send(signal.SIGTERM)
         process.wait_for("draining")

@@ -703,7 +703,7 @@ def test_a_unix_socket_serves_and_stops_too(write: Write, serve: Launch, tmp_pat
     process = serve("--workers", "2", "--uds", "s.sock")
     process.wait_for("ready on")
     transport = httpx2.HTTPTransport(uds=str(tmp_path / "s.sock"))
-    with httpx2.Client(transport=transport) as client:
+    with httpx2.Client(transport=transport, timeout=30) as client:
         assert client.get("http://local/a").json() == "a"
     assert process.stop() == 0
     assert not (tmp_path / "s.sock").exists()

@@ -47,7 +47,7 @@ def await_start(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(f"{url}/readyz").status_code == 200:
+            if httpx2.get(f"{url}/readyz", timeout=30).status_code == 200:
                 return
         time.sleep(0.1)
     raise AssertionError("the server did not start")
@@ -56,7 +56,8 @@ def await_start(url: str, process: subprocess.Popen[bytes]) -> None:
 def submit_canaries(url: str) -> None:
     """Everywhere a client can write something, in requests that succeed and that fail."""
     body = {**FEATURES["diabetes"].example}
-    with httpx2.Client(base_url=url, headers={"X-Canary": CANARY, "Cookie": CANARY}) as client:
+    headers = {"X-Canary": CANARY, "Cookie": CANARY}
+    with httpx2.Client(base_url=url, headers=headers, timeout=30) as client:
         for path in ("/api/v1/risk/diabetes", "/api/v1/risk/comprehensive", "/api/v1/nothing"):
             params = {"q": CANARY, "explain": CANARY}
             client.post(path, params=params, json={**body, "glucose": CANARY})
