@@ -272,6 +272,30 @@ def test_an_owner_that_was_stopped_together_with_its_keeper_is_not_killed_for_it
             keeping._reap(owner)
 
 
+def test_an_owner_that_cannot_be_forked_is_tried_again_with_pauses(
+    stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper lives on, and with it the other owners."""
+
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    lifeline, theirs = socket.socketpair()
+    outside, inside = Door.pair()
+    owner = OwnerProcess("m", outside, inside, serves)
+    keeping = _Keeping([owner], theirs, lambda: None, Heartbeat())
+    with lifeline, theirs, outside.end, inside.end:
+        stack.callback(outside.knock().socket.close)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fork", refuse)
+            for _ in range(2):
+                assert not keeping._turn()
+        assert (owner.pid, owner.not_before > owner.began) == (0, True)
+        until(lambda: not keeping._turn() and bool(owner.pid))  # the control: once it can be
+        os.kill(owner.pid, signal.SIGKILL)
+        keeping._reap(owner)
+
+
 def test_one_ends_where_its_logs_have_no_room_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would go on as its parent does."""
 

@@ -68,6 +68,7 @@ def test_fewer_in_a_minute_or_those_of_others_make_none() -> None:
 
 
 def test_the_cause_is_told_in_words() -> None:
+    assert cause_of(0) == "exit code 0"
     assert cause_of(3) == "exit code 3"
     assert cause_of(-signal.SIGSEGV) == "SIGSEGV"
     assert cause_of(-63) == "signal 63"

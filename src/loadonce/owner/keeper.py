@@ -250,7 +250,13 @@ class _Keeping:
         owner.heartbeat.clear()
         owner.began = time.monotonic()
         keeper = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # the system has no process left; who knocks waits
+            fields: dict[str, object] = {"model": owner.model, "reason": str(error)}
+            log_fields(logging.ERROR, "the process of a model cannot be forked", fields)
+            owner.not_before = owner.began + owner.crashes.delay_after(owner.began)
+            return
         if pid == 0:
             self._lifeline.close()
             _become(lambda: self._run_owner(owner, keeper))
