@@ -74,6 +74,15 @@ def test_forests_and_boosters_load(shelf: Any, last: Any) -> None:
     assert (shelf.load("m.joblib").predict_proba(ROWS) == model.predict_proba(ROWS)).all()
 
 
+@pytest.mark.parametrize(
+    "last", [GradientBoostingClassifier(n_estimators=1), HistGradientBoostingClassifier(max_iter=1)]
+)
+def test_boosters_with_several_classes_load(shelf: Any, last: Any) -> None:
+    model = last.fit([[0], [1], [2]], ["a", "b", "c"])
+    shelf.put("m.joblib", joblib_bytes(model))
+    assert (shelf.load("m.joblib").predict_proba([[1]]) == model.predict_proba([[1]])).all()
+
+
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
 def test_pickled_boosters_of_other_libraries_load(shelf: Any, library: str) -> None:
     from lightgbm import LGBMClassifier

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+from sklearn._loss import HalfMultinomialLoss
 from sklearn.base import BaseEstimator
+from sklearn.compose import make_column_selector
 from sklearn.utils import all_estimators
 
 from loadonce.errors import UntrustedGlobalError
@@ -45,6 +47,8 @@ def test_what_numbers_are_kept_in_is_accepted(protocol: int) -> None:
         np.random.RandomState(0),
         np.random.default_rng(0),
         np.log1p,
+        make_column_selector(dtype_include=np.number),
+        HalfMultinomialLoss(),  # of boosters with more than two classes
         np.array(["a"], dtype=object),
         np.ma.masked_array([1]),
         scipy.sparse.eye(3).tocsr(),

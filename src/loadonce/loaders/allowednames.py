@@ -33,9 +33,10 @@ _PYTHON = (
 
 # Arrays, scalars and random states; and functions of numbers alone, for FunctionTransformer.
 _NUMPY_TYPES = """
-bool bool_ bytes_ complex64 complex128 datetime64 dtype float16 float32 float64 int8 int16 int32
-int64 intc intp longdouble longlong matrix ndarray object_ record str_ timedelta64 uint8 uint16
-uint32 uint64 uintc uintp ulonglong void
+bool bool_ bytes_ complex64 complex128 complexfloating datetime64 dtype float16 float32 float64
+floating generic inexact int8 int16 int32 int64 intc integer intp longdouble longlong matrix ndarray
+number object_ record signedinteger str_ timedelta64 uint8 uint16 uint32 uint64 uintc uintp
+ulonglong unsignedinteger void
 """
 _NUMPY_FUNCTIONS = """
 abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil clip copysign cos
@@ -105,6 +106,7 @@ root_mean_squared_error root_mean_squared_log_error
 """
 _SKLEARN = (
     {f"sklearn._loss._loss.Cy{name}" for name in _LOSSES.split()}
+    | {"sklearn._loss._loss.__pyx_unpickle_CyHalfMultinomialLoss"}
     | {
         f"sklearn.metrics._dist_metrics.{name}Distance{bits}"
         for name in _METRICS.split()
