@@ -612,6 +612,40 @@ def test_an_app_that_cannot_start_ends_the_server(
     assert expected in process.output
 
 
+def test_a_process_that_dies_while_it_loads_leaves_the_name_of_the_model(
+    write: Write, serve: Launch, tmp_path: Path
+) -> None:
+    """Native code crashes on a damaged file, and the kernel kills who takes too much memory."""
+    code = """
+import os
+from loadonce.http import install
+
+def load(source: Source) -> str:
+    if (HERE / "kill").exists():
+        os.kill(os.getpid(), 9)
+    return text(source)
+
+class Models(Registry):
+    a: Model[str] = artifact("a.bin", loader=load)
+
+models = Models(root=HERE / "models")
+app = FastAPI(lifespan=models.lifespan)
+install(app, models)
+"""
+    write(code, a=b"a")
+    process = serve("--workers", "2")
+    assert process.url
+    (tmp_path / "kill").touch()
+    process.send(signal.SIGHUP)
+    process.wait_for("reload failed, the former models serve on")
+    assert '"the loading process died", "loading": "a", "cause": "SIGKILL"' in process.output
+    assert process.get("/readyz").status_code == 200
+    assert process.stop() == 0
+    process = serve("--workers", "2")
+    assert process.wait() == 3
+    assert '"the loading process died", "loading": "a", "cause": "SIGKILL"' in process.output
+
+
 def test_an_app_that_ignores_the_ends_of_its_children_can_be_forked(
     write: Write, serve: Launch
 ) -> None:

@@ -41,6 +41,7 @@ class ZygoteProcess:
     channel: Channel
     began: float
     locks: dict[str, Any] = field(default_factory=dict)  # their stamps when it loaded
+    loading: str = ""  # the names of the models that are being loaded
     keeper: int = 0  # which has its models that live in processes of their own
     is_loaded: bool = False
     is_alive: bool = True
@@ -58,6 +59,10 @@ class ZygoteProcess:
             spec: what it is given.
         """
         self.channel.send(spec, theirs.fileno())
+
+    def at_work(self) -> dict[str, object]:
+        """What it was doing, to be told in a log if it dies."""
+        return {"loading": self.loading} if self.loading else {}
 
     @property
     def holds_memory(self) -> bool:

@@ -202,12 +202,14 @@ class Generations:
                 self._crew.end(EXIT_FAILED)
             return
         if status < 0 or zygote.failure is None:
-            tell_death(what, status)
+            tell_death(what, status, **zygote.at_work())
             status = min(status, EXIT_FAILED)  # the app's own would be taken for one of ours
         if self.current is None:
             self._crew.end(status if status > 0 else EXIT_START_FAILED)
             return
-        self._tell_failed(zygote.failure or Failure(f"{what}: {cause_of(status)}", what), status)
+        during = f" while it loaded {zygote.loading}" if zygote.loading else ""
+        killed = Failure(f"{what}{during}: {cause_of(status)}", what)
+        self._tell_failed(zygote.failure or killed, status)
 
     def stop(self) -> None:
         """What loads is to close what it has loaded so far; nobody is to wait for it any more."""
@@ -279,6 +281,8 @@ class Generations:
     def _hear(self, zygote: ZygoteProcess, message: Message) -> None:
         if message["what"] == "failed":
             zygote.failure = Failure.of(message)
+        elif message["what"] == "loading":
+            zygote.loading = ", ".join(message["models"])
         elif message["what"] == "room":
             serves = self.current is not None and not self.current.is_given_up
             self._room.ask(zygote, message, self._all(), self._crew.workers, serves=serves)

@@ -20,7 +20,7 @@ from loadonce.lifecycle.owner import keep_owners
 from loadonce.lifecycle.registry import Registry
 from loadonce.lifecycle.reporting import models_by_name
 from loadonce.lifecycle.verifying import MakeRoom
-from loadonce.observe.events import log_fields
+from loadonce.observe.events import Listener, log_fields
 from loadonce.observe.gaps import fill_gaps
 from loadonce.observe.memory import give_back_freed
 from loadonce.owner.keeper import Keeper
@@ -83,11 +83,12 @@ class Preloading:
         self._fillers: list[object] = []
         self.environment = OneThread()
 
-    def load(self, make_room: MakeRoom) -> None:
+    def load(self, make_room: MakeRoom, listener: Listener) -> None:
         """Import the app and load its models; calls none of them.
 
         Args:
             make_room: awaited before the objects are loaded, with how many bytes they take.
+            listener: told what happens to each model meanwhile.
 
         Raises:
             CannotForkError: one worker alone is better off without a fork.
@@ -110,6 +111,7 @@ class Preloading:
         self.locks = stamps(lock_files(known_registries()))  # before they are read
         for registry in known_registries():
             registry.fix_locks()
+            registry.events.subscribe(listener)
         self._keeper = self._keep_owners()
         asyncio.run(self._preload(app, make_room))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from loadonce.inference.threads import run_in_thread
-from loadonce.observe.events import log_fields
+from loadonce.observe.events import ModelEvent, log_fields
 from loadonce.observe.memory import available_bytes, let_go_of_files
 from loadonce.server.app.ending import (
     EXIT_CANNOT_FORK,
@@ -99,6 +99,7 @@ class _Zygote:
         self._channel = channel
         self._stopping = Stopping(Deadline(_last_words), patience=0.0)
         self._preloading = Preloading(context.options, self._stopping, context.quarantine, expected)
+        self._loading: frozenset[str] = frozenset()
         self._has_forked = False
 
     def run(self) -> int:
@@ -131,7 +132,7 @@ class _Zygote:
     def _load(self) -> None:
         began = time.monotonic()
         with self._stopping.deadline, self._stopping:
-            self._preloading.load(self._make_room)
+            self._preloading.load(self._make_room, self._tell_loading)
         self._preloading.settle()
         self._context.lines.started()
         slots = [model.slot for registry in known_registries() for model in registry]
@@ -143,6 +144,14 @@ class _Zygote:
             "seconds": round(time.monotonic() - began, 3),
         }
         self._channel.send(loaded)
+
+    def _tell_loading(self, event: ModelEvent) -> None:
+        """Which models are being loaded, so that the supervisor can name them if this is killed."""
+        before = self._loading
+        is_one = event.what == "loading"
+        self._loading = before | {event.model} if is_one else before - {event.model}
+        if self._loading != before:
+            self._channel.send({"what": "loading", "models": sorted(self._loading)})
 
     async def _make_room(self, needed: int) -> None:
         """Before loading objects of so many bytes: unless they fit, or never beside another
