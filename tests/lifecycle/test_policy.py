@@ -30,6 +30,7 @@ def model(
         ([model(State.LOADING, when="background", required=False)], True, False, (1, 1, 1)),
         ([model(State.PENDING, when="first_use", asked=False)], True, False, (1, 1, 0)),
         ([model(State.LOADING, when="first_use", asked=True)], True, False, (0, 0, 0)),
+        ([model(State.FAILED, required=False, when="first_use")], True, False, (1, 1, 1)),
         ([model(State.READY), model(State.FAILED, required=False)], True, True, (1, 0, 0)),
     ],
 )
