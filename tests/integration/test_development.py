@@ -126,6 +126,9 @@ def test_an_artifact_that_nobody_locked_is_locked_with_one_line(
     _eventually(f"{process.url}/a", "new!")
     assert process.output.count("locked a.bin on first use") == 1
     assert '[artifacts."a.bin"]' in (models / "models.lock").read_text()
+    time.sleep(1.0)  # until the holder has looked
+    (models / "a.bin").write_bytes(b"trained anew")
+    process.wait_for("development: a.bin was written anew; run `loadonce lock .*models` to serve")
 
 
 def test_an_artifact_that_was_locked_anew_is_served_also_after_a_failure(

@@ -55,20 +55,20 @@ def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
 def test_what_is_added_is_an_alteration_only_where_it_may_help(tmp_path: Path) -> None:
     path = str(tmp_path / "models.lock")
     nothing = entries([path])
-    assert altered(nothing, is_wider=True) == []
+    assert altered(nothing, entries(nothing), is_wider=True) == []
     (tmp_path / "a.json").write_text("1")
     lock_directory(tmp_path)
-    assert altered(nothing, is_wider=False) == []
-    assert altered(nothing, is_wider=True) == [path]
+    assert altered(nothing, entries(nothing), is_wider=False) == []
+    assert altered(nothing, entries(nothing), is_wider=True) == [path]
     before = entries([path])
     for is_wider in (False, True):
-        assert altered(before, is_wider=is_wider) == []
+        assert altered(before, entries(before), is_wider=is_wider) == []
     (tmp_path / "a.json").write_text("2")
     lock_directory(tmp_path)
     for is_wider in (False, True):
-        assert altered(before, is_wider=is_wider) == [path]
+        assert altered(before, entries(before), is_wider=is_wider) == [path]
     (tmp_path / "models.lock").unlink()
-    assert altered(before, is_wider=True) == []
+    assert altered(before, entries(before), is_wider=True) == []
 
 
 def test_who_reloads_models_is_a_supervisor() -> None:

@@ -45,6 +45,7 @@ from loadonce.system.watching import Watch
 
 from .own_code import is_own
 from .refusing import Refusal
+from .written import WrittenArtifacts
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -79,6 +80,7 @@ class Holder:
         self._cache = ObjectCache()
         self._requests: list[LoadRequest] = []
         self._locks: Entries = {}  # as they were when the app's process read them
+        self._written = WrittenArtifacts()
         self._refusal = Refusal(self._watch, listener)
         self._child = 0
         self._is_wanted = False
@@ -133,6 +135,7 @@ class Holder:
     def _note(self, message: Message) -> None:
         if "locks" in message:
             self._locks = entries(message["locks"])
+            self._written.forget()
         else:
             self._requests.append(LoadRequest(**message))
 
@@ -153,7 +156,10 @@ class Holder:
     def _look_at_locks(self) -> None:
         """Tell the server of those that have been altered. What the app's process has locked on
         first use is no news, unless it does not run."""
-        if found := altered(self._locks, is_wider=self._refusal.is_on):
+        now = entries(self._locks)
+        if not self._refusal.is_on:
+            self._written.look(now)
+        if found := altered(self._locks, now, is_wider=self._refusal.is_on):
             self._locks = {}
             self._channel.send({"what": "altered", "paths": found})
         self._watch.after(_LOOK, self._look_at_locks)

@@ -60,13 +60,13 @@ def entries(paths: Iterable[str]) -> Entries:
     return found
 
 
-def altered(before: Entries, *, is_wider: bool) -> list[str]:
+def altered(before: Entries, now: Entries, *, is_wider: bool) -> list[str]:
     """The files that say something else than before; with `is_wider` also if they only say more.
     One that cannot be read does not count."""
     return [
         path
-        for path, now in entries(before).items()
-        if now and _differs(before[path], now, is_wider=is_wider)
+        for path, found in now.items()
+        if found and _differs(before[path], found, is_wider=is_wider)
     ]
 
 
