@@ -25,12 +25,12 @@ from loadonce.errors import (
     NotReadyError,
 )
 from loadonce.inference import Engine
+from loadonce.inference.engine import LATER
 from loadonce.observe.statistics import CallStatistics
 from loadonce.owner import wire as wire_module
 from loadonce.owner.arena import Arena
 from loadonce.owner.client import OwnerClient
 from loadonce.owner.door import Door
-from loadonce.owner.engine import OwnedEngine
 from loadonce.owner.messages import BATCH, MANY, RUN
 from loadonce.owner.remote import RemoteObject
 from loadonce.owner.server import OwnerServer, refuse
@@ -477,20 +477,20 @@ async def test_an_owner_that_ends_before_it_opens_is_told() -> None:
     inside.close()
 
 
-async def test_an_engine_sends_away_what_is_elsewhere_and_runs_what_is_here() -> None:
+async def test_an_object_in_another_process_takes_calls_as_an_engine_does() -> None:
     async with an_owner() as owner:
         client = await owner.client()
-        engine = OwnedEngine("m", CallStatistics(), placement="inline")
-        values: list[tuple[Any, str]] = [(RemoteObject(client), "value"), ("here", "here")]
-        for value, expected in values:
-            assert await engine.run(echo, value) == [expected, {}]
-            named = {"self": 1, "function": 2}
-            assert await engine.run(echo, value, **named) == [expected, named]
+        remote = RemoteObject(client)
+        here = Engine("m", CallStatistics(), placement="inline")
+        named = {"self": 1, "function": 2, "_value": 3}
+        for value, engine in (("here", here), ("value", remote)):
+            assert await engine.run(echo, value) == [value, {}]
+            assert await engine.run(echo, value, **named) == [value, named]
             assert await engine.batch(1, value, sizes, 1) == 1
             assert await engine.batch_many(1, value, sizes, [1, 2]) == [2, 2]
-            engine.run_now(echo, value, (), {})
-            engine.batch_now(value, sizes, 1)
-        await engine.close()
+        assert remote.run_now(echo, remote, (), {}) is LATER
+        assert remote.batch_now(remote, sizes, 1) is LATER
+        await here.close()
         await client.close()
 
 

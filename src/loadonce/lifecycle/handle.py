@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
 from loadonce.errors import ConfigurationError, DeadlineExceededError, NotRunningError
-from loadonce.inference.engine import LATER, BatchFunction
+from loadonce.inference.engine import LATER, BatchFunction, Engine
 from loadonce.inference.streaming import stream
 from loadonce.owner.remote import RemoteObject
 
@@ -100,7 +100,11 @@ class Handle(Generic[T]):
                 caller's task, the event loop or the process.
         """
         value = self._version.value
-        engine = self._slot.engine or self._slot.running_engine()
+        engine = (
+            value
+            if isinstance(value, RemoteObject)
+            else self._slot.engine or self._slot.running_engine()
+        )
         result: Any = engine.run_now(function, value, args, kwargs)
         if result is LATER:
             result = await engine.run(function, value, *args, **kwargs)
@@ -132,13 +136,15 @@ class Handle(Generic[T]):
             QueueFullError, DeadlineExceededError, NotReadyError: as for `run`.
             Exception: what `function` raised for this item, or returned at its place.
         """
-        version = self._version
-        engine = self._slot.engine or self._slot.running_engine()
-        result: R = engine.batch_now(version.value, function, item)
+        value = self._version.value
+        engine = (
+            value
+            if isinstance(value, RemoteObject)
+            else self._slot.engine or self._slot.running_engine()
+        )
+        result: R = engine.batch_now(value, function, item)
         return (
-            await engine.batch(version, version.value, function, item)
-            if result is LATER
-            else result
+            await engine.batch(self._version, value, function, item) if result is LATER else result
         )
 
     @overload
@@ -172,9 +178,9 @@ class Handle(Generic[T]):
             return_exceptions: an item's error stands at its place among the results; otherwise the
                 first one is raised, and the other results are lost.
         """
-        version = self._version
-        return await self._slot.running_engine().batch_many(
-            version, version.value, function, items, return_exceptions=return_exceptions
+        value = self._version.value
+        return await engine_for(self._slot, value).batch_many(
+            self._version, value, function, items, return_exceptions=return_exceptions
         )
 
     async def stream(
@@ -221,7 +227,7 @@ class Handle(Generic[T]):
             if self._slot.is_overridden:
                 return function(value, *args, **kwargs)
             raise NotRunningError(self.name, self._slot.registry_name)
-        call = self._slot.running_engine().run(function, value, *args, **kwargs)
+        call = engine_for(self._slot, value).run(function, value, *args, **kwargs)
         return run_on_loop(manager.loop, call)
 
     def renew(self) -> None:
@@ -259,6 +265,11 @@ class Handle(Generic[T]):
             if seconds is None or not timeout.expired():
                 raise
             raise DeadlineExceededError(self.name, seconds, "running") from None
+
+
+def engine_for(slot: Slot[Any], value: object) -> Engine | RemoteObject:
+    """Who runs the calls on this object of the slot's."""
+    return value if isinstance(value, RemoteObject) else slot.running_engine()
 
 
 def drop_calls(handles: Iterable[Handle[Any]], task: asyncio.Task[Any]) -> None:

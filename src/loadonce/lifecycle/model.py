@@ -12,7 +12,7 @@ from loadonce.observe.statistics import StatisticsSnapshot
 
 from .declaration import ArtifactOrigin, Declaration
 from .dependency import USED, Connection, ConnectionSignature, at_exit_of
-from .handle import Handle, run_on_loop
+from .handle import Handle, engine_for, run_on_loop
 from .slot import Slot
 from .version import State
 
@@ -161,9 +161,8 @@ class Model(Generic[T]):
 
         async def call() -> R:
             async with self.lease() as handle:
-                engine = self.slot.running_engine()
                 value = handle._version.value
-                return await engine.run(function, value, *args, **kwargs)
+                return await engine_for(self.slot, value).run(function, value, *args, **kwargs)
 
         return run_on_loop(manager.loop, call())
 

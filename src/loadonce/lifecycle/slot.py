@@ -240,10 +240,7 @@ class Slot(Generic[T]):
         self.retry_at = None
         self.has_been_asked_for = self.when != "first_use"
         declared = self.declaration
-        kind = Engine
-        if self.is_owned:
-            from loadonce.owner.engine import OwnedEngine as kind
-        self.engine = kind(
+        self.engine = Engine(
             self.name,
             self.statistics,
             placement=declared.place,

@@ -42,7 +42,7 @@ def supervisor() -> Iterator[Supervisor]:
         with made._watch.signals():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             yield made
-            for worker in made.workers:
+            for worker in made._pool.workers:
                 worker.channel.close()
         made._board.info.write(b"")  # it is no server that others should find in this process
 
@@ -69,7 +69,7 @@ def asked_for(supervisor: Supervisor) -> tuple[WorkerProcess, Channel]:
     ours, theirs = Channel.pair()
     zygote = ZygoteProcess(0, theirs, 0.0, is_alive=False)
     worker = WorkerProcess(1, zygote, supervisor._board[0], ours, 0.0)
-    supervisor.workers.append(worker)
+    supervisor._pool.workers.append(worker)
     ours.set_blocking(False)
     return worker, theirs
 
@@ -81,7 +81,7 @@ def test_a_terminal_that_closes_stops_it(
     monkeypatch.setattr(sys, "stdin", _Terminal())
     supervisor._receive(signal.SIGHUP)
     supervisor._generations.start()  # a timer that comes too late
-    assert supervisor._code == 0
+    assert supervisor._exit.code == 0
     assert supervisor._generations.coming is None
 
 
@@ -105,7 +105,7 @@ def test_a_worker_that_ended_before_it_was_heard_is_known(supervisor: Supervisor
     supervisor._generations.current = worker.zygote
     theirs.send({"what": "started", "pid": 4_000_000, "models": []})
     supervisor._reap(4_000_000, -signal.SIGSEGV)
-    assert supervisor.workers == []
+    assert supervisor._pool.workers == []
     theirs.close()
 
 
@@ -187,7 +187,7 @@ def test_a_worker_in_which_a_model_hangs_retires_where_another_can_take_its_plac
     worker, theirs = asked_for(supervisor)
     worker.pid, worker.ready_at = 4_000_000, 1.0
     worker.zygote.is_alive = why != "nobody forks"
-    supervisor._code = 0 if why == "stopping" else None
+    supervisor._exit.code = 0 if why == "stopping" else None
     if why == "leaving":
         former, other = asked_for(supervisor)
         former.is_leaving = True
@@ -200,13 +200,13 @@ def test_a_worker_in_which_a_model_hangs_retires_where_another_can_take_its_plac
 
 def test_a_worker_that_was_never_forked_is_not_waited_for(supervisor: Supervisor) -> None:
     worker, theirs = asked_for(supervisor)
-    supervisor._miss_worker(worker)
-    assert supervisor.workers == []
+    supervisor._pool._miss(worker)
+    assert supervisor._pool.workers == []
     theirs.close()
     worker, theirs = asked_for(supervisor)
     worker.pid = 4_000_000  # the control: of this one SIGCHLD tells
-    supervisor._miss_worker(worker)
-    assert supervisor.workers == [worker]
+    supervisor._pool._miss(worker)
+    assert supervisor._pool.workers == [worker]
     theirs.close()
 
 
@@ -214,9 +214,9 @@ def test_what_fails_while_it_stops_spoils_the_exit_code(supervisor: Supervisor) 
     ours, theirs = Channel.pair()
     supervisor._generations.coming = ZygoteProcess(0, ours, 0.0, is_alive=False)
     supervisor._stop(signal.SIGTERM)
-    assert supervisor._code == 0
+    assert supervisor._exit.code == 0
     supervisor._generations.fail(3, "the loading process died")
-    assert supervisor._code == 1
+    assert supervisor._exit.code == 1
     theirs.close()
 
 
@@ -297,8 +297,8 @@ def test_a_worker_that_cannot_be_forked_is_tried_again_with_pauses(
             supervisor._generations.current = worker.zygote
             zygote._fork_worker({}, [os.dup(theirs.fileno())])
             theirs.close()
-            supervisor._hear_all(worker)
-            asked.append((worker in supervisor.workers, set(supervisor._held)))
+            supervisor._pool.hear_all(worker)
+            asked.append((worker in supervisor._pool.workers, set(supervisor._pool._held)))
     ours.close()
     others.close()
     assert asked == [(False, set()), (False, {1})]

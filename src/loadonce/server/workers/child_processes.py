@@ -65,6 +65,11 @@ class ZygoteProcess:
         return {"loading": self.loading} if self.loading else {}
 
     @property
+    def can_start(self) -> bool:
+        """Whether it can start workers."""
+        return self.is_loaded and self.is_alive
+
+    @property
     def holds_memory(self) -> bool:
         """Whether it, or the processes that have some of its models, have not ended."""
         return self.is_alive or bool(self.keeper)

@@ -8,19 +8,20 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from loadonce.observe.events import log_fields
 from loadonce.server.app.ending import EXIT_FAILED, EXIT_START_FAILED, EXIT_STOPPED
 from loadonce.server.board.telling import Teller
-from loadonce.server.options import ServeOptions
 from loadonce.system.channel import Message
 from loadonce.system.crashes import Crashes, cause_of
 from loadonce.system.watching import Watch
 
-from .child_processes import Failure, WorkerProcess, ZygoteProcess, kill, tell_death
+from .child_processes import Failure, ZygoteProcess, kill, tell_death
+from .exit_code import ExitCode
 from .expecting import expected_of
 from .locks import changed, stamps
+from .pool import WorkerPool
 from .room import Room
 from .spawning import SpawnedGeneration
 from .zygote import ServerContext, fork_zygote
@@ -43,19 +44,6 @@ _LOST = f"no former generation is kept any more: the log says how it ended{_INST
 _STOPPING = "the server is stopping"
 
 
-class Crew(Protocol):
-    """Who has the workers."""
-
-    @property
-    def workers(self) -> list[WorkerProcess]: ...
-    @property
-    def is_stopping(self) -> bool: ...
-    def fill(self) -> None: ...
-    def let_leave(self, worker: WorkerProcess) -> None: ...
-    def end(self, code: int) -> None: ...
-    def forget(self) -> None: ...
-
-
 class Generations:
     """A generation is a zygote and its workers, or workers that have loaded by themselves.
 
@@ -63,30 +51,33 @@ class Generations:
     zygote, takes over once all its workers are ready. The former one's zygote stays for a rollback.
 
     Args:
-        options, context, watch, crashes, teller: of the server.
-        crew: who has the workers.
+        context, watch, crashes, teller, pool, exit_code: of the server.
+        forget: closes, in a zygote, what else is the supervisor's alone.
     """
 
     def __init__(
         self,
-        options: ServeOptions,
         context: ServerContext,
         watch: Watch,
         crashes: Crashes,
         teller: Teller,
-        crew: Crew,
+        pool: WorkerPool,
+        exit_code: ExitCode,
+        forget: Callable[[], None],
     ) -> None:
         self.current: ZygoteProcess | None = None
         self.coming: ZygoteProcess | None = None
         self.former: ZygoteProcess | None = None
         self._ending: list[ZygoteProcess] = []
-        self._options = options
+        self._options = context.options
         self._context = context
         self._watch = watch
         self._crashes = crashes
         self._teller = teller
-        self._crew = crew
-        self._room = Room(options.reload_policy)
+        self._pool = pool
+        self._exit = exit_code
+        self._forget = forget
+        self._room = Room(context.options.reload_policy)
         self._asked: list[Tell] = []  # who wants to know what becomes of the change under way
         self._next: list[Tell] | None = None  # and of the reload that comes after it
         self._is_taking_over = False
@@ -96,11 +87,11 @@ class Generations:
 
     def start(self) -> None:
         """Load, beside what serves if anything does."""
-        if self._crew.is_stopping or self.coming is not None:
+        if self._exit.is_stopping or self.coming is not None:
             return
         if self._options.loads_in_each_worker:
             self.coming = SpawnedGeneration(self._context)
-            self._crew.fill()
+            self.fill()
         else:
             self._fork_zygote()
 
@@ -108,7 +99,7 @@ class Generations:
         """Load anew; again, if that is under way, as at a start. `tell` is told what becomes of it:
         "serves", then "ended" once no answer comes from the former generation; or "failed", and
         why."""
-        if self._crew.is_stopping:
+        if self._exit.is_stopping:
             tell({"what": "failed", "reason": _STOPPING})
         elif self._is_busy:
             self._next = [*(self._next or ()), tell]
@@ -118,7 +109,7 @@ class Generations:
     def rollback(self, tell: Tell) -> None:
         """Let the former generation serve again; loads nothing. Tells as `reload` does."""
         former = self.former
-        if self._crew.is_stopping or self._is_busy or former is None:
+        if self._exit.is_stopping or self._is_busy or former is None:
             tell({"what": "failed", "reason": self._why_no_rollback()})
             return
         self._asked = [tell]
@@ -128,7 +119,7 @@ class Generations:
         # What is locked now is not what it has, and nobody asks to load that again.
         self.coming.locks |= stamps(self.coming.locks)
         self._teller.reloading("rolling back")
-        self._crew.fill()
+        self.fill()
 
     def look_at_locks(self) -> None:
         """Reload if a lock file has changed."""
@@ -153,6 +144,7 @@ class Generations:
         """All workers of the coming generation are ready."""
         old, self.current, self.coming = self.current, self.coming, None
         assert self.current is not None
+        self._pool.release()
         if old is None:
             self._context.lines.started()
             self._teller.ready(models)
@@ -163,14 +155,14 @@ class Generations:
         self._keep(old)
         self._tell({"what": "serves", "seconds": round(seconds, 3)})
         self._is_taking_over = True
-        for worker in self._crew.workers:
+        for worker in self._pool.workers:
             if worker.zygote is not self.current:
-                self._crew.let_leave(worker)
+                self._pool.let_leave(worker)
         self.after_leaving()
 
     def after_leaving(self) -> None:
         """A worker that was to leave has left."""
-        former = [each for each in self._crew.workers if each.zygote is not self.current]
+        former = [each for each in self._pool.workers if each.zygote is not self.current]
         self._give_room()
         if former or not self._is_taking_over:
             return
@@ -196,16 +188,16 @@ class Generations:
         zygote, self.coming = self.coming, None
         assert zygote is not None
         self._let_go(zygote)
-        self._dismiss(zygote)
-        if self._crew.is_stopping:
+        self._pool.dismiss(zygote, serving=self.current)
+        if self._exit.is_stopping:
             if status not in (EXIT_STOPPED, -signal.SIGTERM):
-                self._crew.end(EXIT_FAILED)
+                self._exit.end(EXIT_FAILED)
             return
         if status < 0 or zygote.failure is None:
             tell_death(what, status, **zygote.at_work())
             status = min(status, EXIT_FAILED)  # the app's own would be taken for one of ours
         if self.current is None:
-            self._crew.end(status if status > 0 else EXIT_START_FAILED)
+            self._exit.end(status if status > 0 else EXIT_START_FAILED)
             return
         during = f" while it loaded {zygote.loading}" if zygote.loading else ""
         killed = Failure(f"{what}{during}: {cause_of(status)}", what)
@@ -231,10 +223,14 @@ class Generations:
             while zygote.holds_memory:
                 self._watch.turn()
 
-    def close(self) -> None:
-        """In a forked process: this is not its business."""
-        for zygote in self._all():
-            zygote.channel.close()
+    def fill(self) -> None:
+        """Have all workers in each generation that can have some."""
+        for zygote in (self.current, self.coming):
+            if self._exit.is_stopping or zygote is None or not zygote.can_start:
+                continue
+            is_first = self.current is None  # nobody has been told that it serves
+            expected = [] if is_first else expected_of(self._pool.workers)
+            self._pool.fill(zygote, expected, is_held=zygote is self.current)
 
     # -- steps ---------------------------------------------------------------------------------
 
@@ -243,7 +239,7 @@ class Generations:
         return self.coming is not None or self._is_taking_over
 
     def _why_no_rollback(self) -> str:
-        if self._crew.is_stopping:
+        if self._exit.is_stopping:
             return _STOPPING
         if self.current is None:
             return _STARTING
@@ -259,16 +255,24 @@ class Generations:
 
     def _fork_zygote(self) -> None:
         gc.freeze()  # else the zygote's collections would copy it all
-        expected = expected_of(self._crew.workers)
-        pid, channel = fork_zygote(self._context, self._crew.forget, expected)
+        expected = expected_of(self._pool.workers)
+        pid, channel = fork_zygote(self._context, self._close, expected)
         zygote = self.coming = ZygoteProcess(pid, channel, time.monotonic())
         # Its end is told by SIGCHLD.
         self._watch.listen(channel, lambda message: self._hear(zygote, message), _nothing)
 
+    def _close(self) -> None:
+        """In a zygote: this is not its business."""
+        self._watch.forget()
+        self._pool.close()
+        for zygote in self._all():
+            zygote.channel.close()
+        self._forget()
+
     def _begin(self, asked: list[Tell]) -> None:
         self._asked, self._next = asked, None
         self._teller.reloading()
-        if self.former is not None and self._room.is_scarce(self.current, self._crew.workers):
+        if self.former is not None and self._room.is_scarce(self.current, self._pool.workers):
             log_fields(logging.INFO, "memory is scarce, the former generation is not kept", {})
             self._drop_former()
             self._why_none_kept = _SCARCE
@@ -285,7 +289,7 @@ class Generations:
             zygote.loading = ", ".join(message["models"])
         elif message["what"] == "room":
             serves = self.current is not None and not self.current.is_given_up
-            self._room.ask(zygote, message, self._all(), self._crew.workers, serves=serves)
+            self._room.ask(zygote, message, self._all(), self._pool.workers, serves=serves)
             if self._room.is_wanted:
                 self._give_up()
             self._give_room()
@@ -294,21 +298,7 @@ class Generations:
             zygote.locks, zygote.keeper = message["locks"], message["keeper"]
             fields = {"models": message["inherited"], "seconds": message["seconds"]}
             self._teller.step("models loaded once for all workers", fields)
-            self._crew.fill()
-
-    def _dismiss(self, failed: ZygoteProcess) -> None:
-        """End its workers. Those that were ready have clients, perhaps, and finish; unless another
-        generation has failed and they do so still: there are only so many rows on the board."""
-        others = [worker for worker in self._crew.workers if worker.zygote is not failed]
-        may_finish = self.current is not None and all(
-            worker.zygote is self.current for worker in others
-        )
-        for worker in self._crew.workers:
-            if worker.zygote is failed and worker.ready_at and may_finish:
-                self._crew.let_leave(worker)
-            elif worker.zygote is failed:
-                worker.is_leaving = True
-                kill(worker.pid, signal.SIGKILL)
+            self.fill()
 
     def _give_up(self) -> None:
         """Drain and end all but the coming generation: clients wait until that serves."""
@@ -316,14 +306,14 @@ class Generations:
         self._drop_former()
         self._why_none_kept = _SCARCE
         self.current.is_given_up, self.current.is_loaded = True, False
-        for worker in self._crew.workers:
-            self._crew.let_leave(worker)
+        for worker in self._pool.workers:
+            self._pool.let_leave(worker)
         self._watch.hang_up(self.current.channel)
 
     def _give_room(self) -> None:
         """Let the coming generation load once nobody else holds memory."""
         others = [each for each in self._all() if each.holds_memory and each is not self.coming]
-        leaving = [each for each in self._crew.workers if each.zygote is not self.coming]
+        leaving = [each for each in self._pool.workers if each.zygote is not self.coming]
         if self._room.is_wanted and not (others or leaving):
             self._room.give()
 
@@ -355,9 +345,9 @@ class Generations:
         elif zygote is self.former:
             self.former, self._why_none_kept = None, _LOST
             self._watch.hang_up(zygote.channel)
-            if not self._crew.is_stopping:  # else it was asked to end
+            if not self._exit.is_stopping:  # else it was asked to end
                 tell_death("the former generation is not kept any more", status)
-        elif zygote is self.current and not (zygote.is_given_up or self._crew.is_stopping):
+        elif zygote is self.current and not (zygote.is_given_up or self._exit.is_stopping):
             tell_death("the loading process died, the workers serve on", status)
             self._start_again()
 
