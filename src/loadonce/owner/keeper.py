@@ -224,7 +224,8 @@ class _Keeping:
             elif owner.not_before <= now:
                 poll.register(owner.inside, select.POLLIN)
         ready = {descriptor for descriptor, _event in poll.poll(self._patience(now) * 1000)}
-        was_stopped = time.monotonic() - now > _SILENCE / 2  # as the owners were, perhaps
+        pause = time.monotonic() - now
+        was_stopped = pause > max(2 * _LOOK, _SILENCE / 2)  # as the owners were, perhaps
         if self._lifeline.fileno() in ready:
             return True
         for owner in self._owners:
