@@ -17,6 +17,11 @@ settings.load_profile("untimed")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="run the large sizes too")
+    parser.addoption(
+        "--measure-servers",
+        action="store_true",
+        help="measure the coverage of what tests/integration starts, not of the tests themselves",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -151,6 +151,15 @@ def _is_watching(descriptor: Path) -> bool:
 Launch = Callable[..., Process]
 
 
+@pytest.fixture(autouse=True)
+def _measure(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where asked for, coverage measures each process that a test starts."""
+    if pytestconfig.getoption("--measure-servers"):
+        root = pytestconfig.rootpath
+        monkeypatch.setenv("COVERAGE_PROCESS_START", str(root / "pyproject.toml"))
+        monkeypatch.setenv("COVERAGE_FILE", str(root / ".coverage"))
+
+
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launch]:
     """`launch("loadonce", "serve", ...)` starts a console script in the test's directory."""

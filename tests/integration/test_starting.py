@@ -228,8 +228,9 @@ def test_a_signal_in_a_lifespan_of_ones_own_ends_at_once(write: Write, serve: La
     assert "cleaned up" in process.output
 
 
+@pytest.mark.parametrize("mode", ["--fork", "--no-fork"])  # with a supervisor, and with nobody
 def test_a_start_that_ignores_cancellation_is_ended_all_the_same(
-    write: Write, serve: Launch
+    write: Write, serve: Launch, mode: str
 ) -> None:
     write(
         """
@@ -244,7 +245,7 @@ def test_a_start_that_ignores_cancellation_is_ended_all_the_same(
         app = FastAPI(lifespan=lifespan)
         """
     )
-    process = serve()
+    process = serve(mode)
     process.wait_for("waiting")
     began = time.monotonic()
     assert process.stop(seconds=10) == 1

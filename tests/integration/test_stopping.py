@@ -183,8 +183,9 @@ def test_a_hung_job_of_the_default_executor_cannot_hold_the_exit(started: Starte
     assert clients.answers[0].status_code == 503
 
 
-def test_a_blocked_event_loop_cannot_hold_the_exit(started: Started) -> None:
-    process, clients = started("/block?seconds=50", "--timeout-graceful-shutdown", "0.5")
+@pytest.mark.parametrize("mode", ["--fork", "--no-fork"])  # with a supervisor, and with nobody
+def test_a_blocked_event_loop_cannot_hold_the_exit(started: Started, mode: str) -> None:
+    process, clients = started("/block?seconds=50", mode, "--timeout-graceful-shutdown", "0.5")
     began = time.monotonic()
     assert process.stop(seconds=10) == 1
     assert time.monotonic() - began < 2.8 + _BUSY
