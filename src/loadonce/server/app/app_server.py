@@ -130,8 +130,8 @@ class AppServer(uvicorn.Server):
         if self._stopping.is_replaced:
             log_fields(logging.DEBUG, "leaving", fields)
             self._acceptor.stop()
-            if self.config.ws_protocol_class is not None:
-                say_goodbye(self.server_state.connections, self.config.ws_protocol_class)
+            websockets = self.config.ws_protocol_class or type(None)  # if no library has any
+            say_goodbye(self.server_state.connections, websockets)
         else:
             for registry in registries():
                 registry.start_draining()
