@@ -493,6 +493,7 @@ def test_what_was_rolled_back_is_not_reloaded_by_itself(started: Started, lock: 
     assert process.get("/a").json()[0] == "1"
     lock(b"3")  # the control
     until(lambda: process.get("/a").json()[0] == "3")
+    until(lambda: process.output.count("the former generation has ended") == 3)
     assert process.stop() == 0
 
 
