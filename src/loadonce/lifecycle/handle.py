@@ -100,11 +100,7 @@ class Handle(Generic[T]):
                 caller's task, the event loop or the process.
         """
         value = self._version.value
-        engine = (
-            value
-            if isinstance(value, RemoteObject)
-            else self._slot.engine or self._slot.running_engine()
-        )
+        engine = engine_for(self._slot, value)
         result: Any = engine.run_now(function, value, args, kwargs)
         if result is LATER:
             result = await engine.run(function, value, *args, **kwargs)
@@ -137,11 +133,7 @@ class Handle(Generic[T]):
             Exception: what `function` raised for this item, or returned at its place.
         """
         value = self._version.value
-        engine = (
-            value
-            if isinstance(value, RemoteObject)
-            else self._slot.engine or self._slot.running_engine()
-        )
+        engine = engine_for(self._slot, value)
         result: R = engine.batch_now(value, function, item)
         return (
             await engine.batch(self._version, value, function, item) if result is LATER else result
@@ -269,7 +261,7 @@ class Handle(Generic[T]):
 
 def engine_for(slot: Slot[Any], value: object) -> Engine | RemoteObject:
     """Who runs the calls on this object of the slot's."""
-    return value if isinstance(value, RemoteObject) else slot.running_engine()
+    return value if isinstance(value, RemoteObject) else slot.engine or slot.running_engine()
 
 
 def drop_calls(handles: Iterable[Handle[Any]], task: asyncio.Task[Any]) -> None:
