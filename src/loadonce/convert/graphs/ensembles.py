@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loadonce.convert.graphs.building import tensor
-from loadonce.convert.graphs.columns import Columns
+from loadonce.convert.graphs.building import Builder, tensor
+from loadonce.convert.graphs.columns import Columns, lacks
 from loadonce.convert.graphs.scope import Scope
 
 AT_MOST, BELOW, MEMBER = 0, 1, 6
 """How a node compares: go left where the value is at most, or below, its split, or in its set."""
+
+_MANY = 2**13
+"""Nodes, all trees together, from which on it pays to negate the columns first: 1.3 us a call."""
 
 Array = NDArray[Any]
 
@@ -51,12 +54,20 @@ def constant(target: int, weight: float) -> Tree:
     return Tree(target, none, none, np.zeros(1, dtype=np.int64), zero, zero, np.full(1, weight))
 
 
-def added(scope: Scope, source: str, trees: Sequence[Tree], targets: int, dtype: type) -> str:
+def added(
+    g: Builder, source: str, columns: Columns, trees: Sequence[Tree], targets: int, dtype: type
+) -> str:
     """The sums of the leaves that each row of `source` reaches: `[None, targets]`.
 
-    The trees are added in their order, in `dtype`, which is that of `source` too.
+    The trees are added in their order, in `dtype`.
+
+    Args:
+        source: the columns as one tensor, in `dtype`.
     """
-    flat = [_flat(tree) for tree in trees]
+    are_turned = sum(np.count_nonzero(tree.left >= 0) for tree in trees) >= _MANY
+    flat = [_flat(tree, len(columns) if are_turned else 0, dtype) for tree in trees]
+    if are_turned:
+        source = g.concat([source, g.op("Neg", source)])
     nodes = np.cumsum([0, *(len(each.feature) for each in flat)])
     leaves = np.cumsum([0, *(len(each.weight) for each in flat)])
 
@@ -71,8 +82,12 @@ def added(scope: Scope, source: str, trees: Sequence[Tree], targets: int, dtype:
         return [int(each) for each in np.concatenate(found)]
 
     members = [value for each in flat for one in each.members for value in (*one, np.nan)]
-    sets = {"membership_values": tensor(np.asarray(members, dtype=dtype))} if members else {}
-    return scope.g.ml(
+    more: dict[str, Any] = {}
+    if members:
+        more["membership_values"] = tensor(np.asarray(members, dtype=dtype))
+    if lacks(columns) and np.any(joined("missing_left")):
+        more["nodes_missing_value_tracks_true"] = joined("missing_left").astype(np.int64).tolist()
+    return g.ml(
         "TreeEnsemble",
         source,
         n_targets=targets,
@@ -86,12 +101,11 @@ def added(scope: Scope, source: str, trees: Sequence[Tree], targets: int, dtype:
         nodes_falsenodeids=pointers("right", "right_is_leaf"),
         nodes_trueleafs=joined("left_is_leaf").astype(np.int64).tolist(),
         nodes_falseleafs=joined("right_is_leaf").astype(np.int64).tolist(),
-        nodes_missing_value_tracks_true=joined("missing_left").astype(np.int64).tolist(),
         leaf_targetids=[
             tree.target for tree, each in zip(trees, flat, strict=True) for _ in each.weight
         ],
         leaf_weights=tensor(joined("weight").astype(dtype)),
-        **sets,
+        **more,
     )
 
 
@@ -107,7 +121,14 @@ def traced(scope: Scope, columns: Columns, trees: Sequence[Tree]) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Flat:
-    """A tree's inner nodes and its leaves, each numbered by themselves."""
+    """A tree's inner nodes and its leaves, each numbered by themselves.
+
+    Every node asks whether a value is at most its split, or in its set. NaN is neither, and goes
+    right; `missing_left` tells where it does not. Of many nodes, none of these is left: they ask of
+    the negated value, and have their ways exchanged. So the operator need not look for NaN; and
+    most rows go the same way as NaN does, right, which is what lies next to the node in memory. A
+    forest of 200 trees answers in half the time.
+    """
 
     feature: Array
     mode: Array
@@ -121,35 +142,48 @@ class _Flat:
     members: tuple[tuple[int, ...], ...]
 
 
-def _flat(tree: Tree) -> _Flat:
+def _flat(tree: Tree, width: int, dtype: type) -> _Flat:
+    """Of columns that are followed by as many negated ones, or with width 0 are not."""
     is_leaf = tree.left < 0
     if is_leaf[0]:
         return _lone(tree.weight[:1])
-    inner = np.flatnonzero(~is_leaf)
-    number = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)
-    left, right = tree.left[inner], tree.right[inner]
-    mode = np.full(len(tree.left), tree.mode)
-    split = tree.split.copy()
+    is_set, is_below = np.zeros(len(is_leaf), dtype=bool), np.full(len(is_leaf), tree.mode == BELOW)
+    split: Array = tree.split.astype(dtype)
     for node, values in tree.members:
-        if values:
-            mode[node] = MEMBER
-        else:  # the operator wants a member; nothing is at most this
-            split[node] = -np.inf
+        is_set[node] = bool(values)
+        if not values:  # the operator wants a member; nothing is below this
+            split[node], is_below[node] = -np.inf, True
+    turned = tree.missing_left & ~is_set & (width > 0)
+    left, right = np.where(turned, (tree.right, tree.left), (tree.left, tree.right))
+    number = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)
+    inner = np.flatnonzero(~is_leaf)
+    left, right = left[inner], right[inner]
     return _Flat(
-        tree.feature[inner],
-        mode[inner],
-        split[inner],
+        (tree.feature + np.where(turned, width, 0))[inner],
+        np.where(is_set, MEMBER, AT_MOST)[inner],
+        _at_most(split, is_below, turned)[inner],
         number[left],
         number[right],
         is_leaf[left],
         is_leaf[right],
-        tree.missing_left[inner],
+        (tree.missing_left & ~turned)[inner],
         tree.weight[is_leaf],
         tuple(values for _, values in sorted(tree.members) if values),
     )
 
 
+def _at_most(split: Array, is_below: Array, turned: Array) -> Array:
+    """What a value, or where `turned` its negative, is to be at most, for the same ways.
+
+    NaN, which nothing is at most, where it would have to be below minus infinity.
+    """
+    split = np.where(turned, -split, split)
+    below = np.nextafter(split, split.dtype.type(-np.inf))
+    below[np.isneginf(split)] = np.nan
+    return np.where(turned == is_below, split, below)
+
+
 def _lone(weight: Array) -> _Flat:
     """A node with the same leaf on both sides: the operator wants a node."""
     zero, yes = np.zeros(1, dtype=np.int64), np.ones(1, dtype=bool)
-    return _Flat(zero, zero, np.zeros(1), zero, zero, yes, yes, yes, weight, ())
+    return _Flat(zero, zero, np.zeros(1), zero, zero, yes, yes, ~yes, weight, ())

@@ -35,7 +35,7 @@ def _raw(scope: Scope, estimator: Any, columns: Columns) -> str:
     for stage in estimator._predictors:
         trees += [_tree(predictor, target) for target, predictor in enumerate(stage)]
     traced(scope, columns, trees)
-    return added(scope, scope.numbers(columns), trees, len(start), np.float64)
+    return added(scope.g, scope.numbers(columns), columns, trees, len(start), np.float64)
 
 
 def _tree(predictor: Any, target: int) -> Tree:

@@ -52,7 +52,7 @@ def _sums(scope: Scope, estimator: Any, columns: Columns) -> tuple[str, list[str
     per_round = int(model["num_tree_per_iteration"])
     trees = [_tree(scope, _lines(each), i % per_round) for i, each in enumerate(blocks)]
     traced(scope, columns, trees)
-    found = added(scope, scope.numbers(columns), trees, per_round, np.float64)
+    found = added(scope.g, scope.numbers(columns), columns, trees, per_round, np.float64)
     if "average_output" in head.splitlines():
         found = scope.g.op("Div", found, scope.g.numbers(float(len(trees) // per_round)))
     return found, objective

@@ -72,8 +72,8 @@ def _sum(scope: Scope, estimator: Any, trees: list[Tree], targets: int, columns:
     traced(scope, columns, trees)
     single = _single(scope, estimator, columns)
     if _adds_exactly(trees):
-        return g.cast(added(scope, single, _lowered(trees), targets, np.float32), "double")
-    return added(scope, g.cast(single, "double"), trees, targets, np.float64)
+        return g.cast(added(g, single, columns, _lowered(trees), targets, np.float32), "double")
+    return added(g, g.cast(single, "double"), columns, trees, targets, np.float64)
 
 
 def _single(scope: Scope, estimator: Any, columns: Columns) -> str:
@@ -127,9 +127,8 @@ def _sum_by_leaf(scope: Scope, estimator: Any, trees: list[Any], columns: Column
     if count > _MOST_LEAVES:
         raise scope.refusal(f"it has {count} leaves")
     traced(scope, columns, numbered)
-    found = added(
-        scope, _single(scope, estimator, columns), _lowered(numbered), len(trees), np.float32
-    )
+    single = _single(scope, estimator, columns)
+    found = added(g, single, columns, _lowered(numbered), len(trees), np.float32)
     rows = g.op("Gather", g.numbers(np.concatenate(shares)), g.cast(found, "int64"))
     return g.op("ReduceSum", rows, g.integers(1), keepdims=0)
 

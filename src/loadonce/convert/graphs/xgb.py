@@ -76,7 +76,7 @@ def _sums(scope: Scope, estimator: Any, columns: Columns) -> tuple[str, str, int
     trees += [_tree(t, k) for t, k in zip(used, model["tree_info"], strict=False)]
     traced(scope, columns, trees)
     source = scope.g.cast(scope.numbers(columns), "float")
-    found = added(scope, source, trees, len(start), np.float32)
+    found = added(scope.g, source, columns, trees, len(start), np.float32)
     return scope.g.cast(found, "double"), link, max(2, len(start))
 
 
