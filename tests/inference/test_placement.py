@@ -81,7 +81,7 @@ def test_gathering_pays_where_a_batch_is_cheaper_than_its_parts() -> None:
     assert gathering_pays(20 * US, 30 * US, 32)  # a pipeline of vector operations
     assert not gathering_pays(20 * US, 32 * 20 * US, 32)  # a forest: row by row
     assert not gathering_pays(5 * US, 6 * US, 64)  # cheaper than the waiting itself
-    assert not gathering_pays(30 * US, 200 * US, 10)  # the thread that it needs costs more
+    assert not gathering_pays(30 * US, 200 * US, 10)
     assert gathering_pays(30 * US, 140 * US, 10)
 
 

@@ -16,7 +16,7 @@ from .batching import affordable_size, halves_pay, seconds_until_due
 from .execution import Ran, run_job, run_job_here
 from .jobs import Call, Job
 from .marking import Mark
-from .placement import Gauge
+from .placement import HOP, Gauge
 from .returning import Returning
 from .threads import WorkerThread
 from .turns import Turns
@@ -297,7 +297,7 @@ class Dispatcher:
         self._starved = None if self._queue else (job.key, perf_counter())
         self._settle(job, ran, _AT_ONCE)
         if job.profile.gathers:
-            job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)
+            job.profile.gathered(job.count, ran.busy + ran.idle + HOP, self._statistics.calls)
         if job.key is not None:
             waiting, now = self._gathering.get(job.key), asyncio.get_running_loop().time()
             self._returning.answered(job, waiting, now)

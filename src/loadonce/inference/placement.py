@@ -73,9 +73,8 @@ def trials_after_leaving(trials: int, done_well: int) -> int:
 
 def gathering_pays(single: float, together: float, count: int) -> bool:
     """Whether `count` calls that may run on the loop, in `single` seconds each, are cheaper
-    `together`: with the waiting for the end of the loop's turn, and the thread for long ones."""
-    hop = HOP if together > SHORT else 0.0
-    return count * (single - TURN) > together + hop
+    `together`, with the waiting for the end of the loop's turn."""
+    return count * (single - TURN) > together
 
 
 class Gauge:
