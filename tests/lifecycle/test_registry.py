@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import threading
 import time
@@ -911,6 +912,24 @@ def test_a_model_that_is_annotated_but_not_declared_is_refused() -> None:
         with pytest.raises(ConfigurationError, match=r"Bad.forgotten: .*not declared"):
             type("Bad", (Registry,), {"__annotations__": {"forgotten": annotation}})
     type("Good", (Two,), {"__annotations__": {"a": Model[str], "note": str}})
+
+
+async def test_a_registry_whose_init_is_not_called_says_so() -> None:
+    class Models(Registry):
+        a: Model[str] = artifact("a.bin", loader=lambda source: bytes(source.data).decode())
+
+        def __init__(self) -> None:
+            self.note = "mine"
+
+    models = Models()
+    with pytest.raises(ConfigurationError, match=r"Models.__init__ must call super\(\).__init__"):
+        async with models.lifespan(None):
+            pass
+    with pytest.raises(ConfigurationError, match="must call super"):
+        len(models)
+    assert copy.copy(models).note == "mine"
+    with pytest.raises(AttributeError, match="'Registry' object has no attribute 'b'"):
+        Registry().b  # type: ignore[attr-defined]
 
 
 def test_a_factory_that_was_called_already_is_refused() -> None:

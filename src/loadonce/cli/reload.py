@@ -25,17 +25,26 @@ def reload(
             "--wait", help="Until no answer comes from the former models any more, or it failed."
         ),
     ] = False,
+    cancel: Annotated[
+        bool,
+        typer.Option(
+            "--cancel", help="Instead, give up the reload or rollback under way: it may hang."
+        ),
+    ] = False,
 ) -> None:
     """Have a running server load its code and its models anew, beside what serves.
 
-    If that fails nothing has changed. Ends with 0 when it is done (without --wait: begun), 1 if it
-    failed, 2 if no server was found.
+    If that fails, or is cancelled, nothing has changed. Ends with 0 when it is done (without
+    --wait: begun), 1 if it failed, 2 if no server was found.
 
     Example:
 
       loadonce lock models && loadonce reload --wait
     """
-    _order("reload", pid, socket, "ended" if wait else "accepted")
+    if cancel:
+        _order("cancel", pid, socket, "ended")
+    else:
+        _order("reload", pid, socket, "ended" if wait else "accepted")
 
 
 def rollback(pid: _Pid = None, socket: _Socket = None) -> None:
@@ -77,6 +86,8 @@ def _told(what: str, message: dict[str, object]) -> str:
         return f"{what} accepted"
     if message["what"] == "serves":
         return f"serving after {message['seconds']} s"
+    if what == "cancel":
+        return "cancelled: what served serves on"
     return "no answer comes from the former generation any more"
 
 

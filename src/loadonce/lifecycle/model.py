@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Concatenate, Generic, ParamSpec, TypeVar
+from typing import Concatenate, Generic, ParamSpec, TypeVar, get_origin
 
 from loadonce.errors import ConfigurationError
 from loadonce.observe.statistics import StatisticsSnapshot
@@ -267,3 +268,19 @@ def _leased(slot: Slot[T]) -> Iterator[Handle[T]]:
         yield handle
     finally:
         handle.release()
+
+
+def annotated_models(registry: type) -> list[str]:
+    """The names that the class annotates with Model[...], evaluated or as text."""
+    try:
+        annotations = inspect.get_annotations(registry)
+    except NameError:  # pragma: no cover - Python 3.14 evaluates names that only checkers know
+        return []
+    return [name for name, annotation in annotations.items() if _is_model(annotation)]
+
+
+def _is_model(annotation: object) -> bool:
+    if isinstance(annotation, str):
+        return annotation.startswith("Model[")
+    origin: object = get_origin(annotation)
+    return origin is Model

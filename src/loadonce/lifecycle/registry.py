@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import (
@@ -14,7 +13,7 @@ from contextlib import (
 )
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from typing_extensions import TypeVar
 
@@ -23,7 +22,7 @@ from loadonce.observe.events import Events, log_event
 
 from .declaration import ArtifactOrigin, ResourceOrigin, Root
 from .locking import resolve_root
-from .model import Model, ModelStatus
+from .model import Model, ModelStatus, annotated_models
 from .policy import Readiness, readiness
 from .slot import Slot
 
@@ -76,7 +75,7 @@ class Registry:
                         "another for the model"
                     )
                 cls._declared[name] = value
-        for name in _annotated_models(cls):
+        for name in annotated_models(cls):
             if name not in cls._declared:
                 raise ConfigurationError(
                     f"{cls.__name__}.{name}: annotated as a Model, but not declared; write "
@@ -101,6 +100,16 @@ class Registry:
             self._models[name] = declared.bind(slot)
             setattr(self, name, self._models[name])
         _alive.add(self)
+
+    if not TYPE_CHECKING:  # for which every name would be an attribute
+
+        def __getattr__(self, name: str) -> object:
+            if "_models" in vars(self) or name.startswith("__"):
+                message = f"'{type(self).__name__}' object has no attribute '{name}'"
+                raise AttributeError(message, name=name, obj=self)
+            raise ConfigurationError(
+                f"{type(self).__name__}.__init__ must call super().__init__(root=...)"
+            )
 
     def __repr__(self) -> str:
         states = ", ".join(f"{model.name} {model.state.name}" for model in self)
@@ -330,22 +339,6 @@ def _bars(events: Events, settings: Settings) -> AbstractContextManager[None]:
     from loadonce.observe.progress import loading_bars
 
     return loading_bars(events) if settings.progress == "auto" else nullcontext()
-
-
-def _annotated_models(registry: type[Registry]) -> list[str]:
-    """The names that the class annotates with Model[...], evaluated or as text."""
-    try:
-        annotations = inspect.get_annotations(registry)
-    except NameError:  # pragma: no cover - Python 3.14 evaluates names that only checkers know
-        return []
-    return [name for name, annotation in annotations.items() if _is_model(annotation)]
-
-
-def _is_model(annotation: object) -> bool:
-    if isinstance(annotation, str):
-        return annotation.startswith("Model[")
-    origin: object = get_origin(annotation)
-    return origin is Model
 
 
 R_co = TypeVar("R_co", bound=Registry, covariant=True)

@@ -20,7 +20,6 @@ from loadonce.server.app.logs import StartLines
 from loadonce.server.board.journal import Journal
 from loadonce.server.options import ServeOptions
 from loadonce.server.workers.child_processes import WorkerProcess, ZygoteProcess
-from loadonce.server.workers.generations import _kill_slow
 from loadonce.server.workers.quarantine import suspects_of
 from loadonce.server.workers.supervisor import Supervisor
 from loadonce.server.workers.zygote import _Zygote
@@ -244,12 +243,35 @@ def test_who_waits_for_a_reload_is_told_of_a_stop_once(
 def test_a_process_that_does_not_end_is_killed(supervisor: Supervisor, child: int) -> None:
     ours, theirs = Channel.pair()
     zygote = ZygoteProcess(child, ours, 0.0)
-    _kill_slow(zygote)
+    zygote.kill()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     zygote.is_alive = False
-    _kill_slow(zygote)  # the control: somebody else may have that number now
+    zygote.kill()  # the control: somebody else may have that number now
     ours.close()
     theirs.close()
+
+
+def test_of_a_generation_that_is_slow_it_is_told_how_to_end_it(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    channels = [Channel.pair() for _ in range(2)]
+    coming, current = (ZygoteProcess(0, ours, 0.0) for ours, _theirs in channels)
+    generations = supervisor._generations
+    generations.coming = coming
+    generations._tell_slow(coming)  # nothing serves: there is nothing else to do than to wait
+    generations.current = current
+    generations._tell_slow(current)  # has come meanwhile
+    assert not caplog.records
+    coming.loading = "a, b"
+    generations._tell_slow(coming)
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "the new generation is not ready after 60 s: loading=a, b hint=`loadonce reload --cancel` "
+        "gives it up"
+    )
+    for channel in channels:
+        for end in channel:
+            end.close()
 
 
 def test_a_generation_that_was_replaced_meanwhile_is_not_replaced_again(

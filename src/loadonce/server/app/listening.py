@@ -6,13 +6,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from loadonce.errors import ConfigurationError
 from loadonce.server.options import ServeOptions
+from loadonce.system.sockets import remove_stale
 
 BACKLOG = 2048
 
@@ -80,7 +80,7 @@ def _advice(error: OSError) -> str:
 def _unix(path: Path, mode: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _remove_stale(path)
+        remove_stale(path, socket.SOCK_STREAM)
         before = os.umask(0o777 & ~mode)  # never open to more, not even for a moment
         try:
             listener.bind(os.fspath(path))
@@ -92,21 +92,6 @@ def _unix(path: Path, mode: int) -> socket.socket:
         raise ConfigurationError(f"--uds {path}: {error.strerror or error}") from error
     listener.setblocking(False)
     return listener
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove what a server that was killed left behind; nothing that anyone answers on."""
-    try:
-        is_socket = stat.S_ISSOCK(path.lstat().st_mode)
-    except FileNotFoundError:
-        return
-    if not is_socket:
-        raise FileExistsError(errno.EEXIST, "there is a file of that name, and it is no socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            path.unlink()
 
 
 def _place_of(path: Path | None) -> tuple[int, int] | None:

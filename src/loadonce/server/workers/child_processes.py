@@ -74,6 +74,12 @@ class ZygoteProcess:
         """Whether it, or the processes that have some of its models, have not ended."""
         return self.is_alive or bool(self.keeper)
 
+    def kill(self) -> None:
+        """End it at once, if it has not ended, and what has models for it."""
+        if self.is_alive:
+            kill(self.pid, signal.SIGKILL)
+        kill(self.keeper, signal.SIGKILL)
+
     def loses_keeper(self, pid: int, status: int) -> bool:
         """Whether it was its keeper that ended, and not because all others of it have."""
         if pid != self.keeper:

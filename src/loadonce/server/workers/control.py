@@ -16,6 +16,7 @@ from pathlib import Path
 from loadonce.observe.events import log_fields
 from loadonce.system.channel import Channel, Message
 from loadonce.system.linux import is_linux
+from loadonce.system.sockets import remove_stale
 from loadonce.system.watching import Watch
 
 Answer = Callable[[Message, Callable[[Message], object]], object]
@@ -128,7 +129,7 @@ def user_of(connection: socket.socket) -> int:
 
 def _listener(path: Path) -> socket.socket:
     _private(path.parent)
-    _remove_stale(path)
+    remove_stale(path, socket.SOCK_SEQPACKET)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         listener.bind(os.fspath(path))
@@ -159,16 +160,4 @@ def _remove_orphans(directory: Path) -> None:
     for path in directory.glob("*.sock"):
         if path.stem.isdigit() and not Path("/proc", path.stem).exists():
             with contextlib.suppress(OSError):
-                _remove_stale(path)
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove what a killed server of the same process id has left; not one that answers."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(os.fspath(path))
-        except FileNotFoundError:
-            return
-        except ConnectionRefusedError:
-            path.unlink()
+                remove_stale(path, socket.SOCK_SEQPACKET)

@@ -17,6 +17,7 @@ from loadonce.system.channel import Message
 from loadonce.system.crashes import Crashes, cause_of
 from loadonce.system.watching import Watch
 
+from . import refusals
 from .child_processes import Failure, ZygoteProcess, kill, tell_death
 from .exit_code import ExitCode
 from .expecting import expected_of
@@ -29,19 +30,7 @@ from .zygote import ServerContext, fork_zygote
 Tell = Callable[[Message], object]
 
 _LAST_FUNCTIONS = 6.0  # seconds for what is registered with atexit; the process gives it 5
-
-_BUSY = "a reload is under way: try again when it has ended"
-_STARTING = "the server has not started yet"
-_NOT_RELOADED = "no former generation is kept: nothing was reloaded yet"
-_INSTEAD = "; put the former artifacts back, then `loadonce lock` and `loadonce reload`"
-_BY_OPTION = f"no former generation is kept, as the options of `loadonce serve` say{_INSTEAD}"
-_OWNED = (
-    "no former generation is kept beside a model with placement='process', so that no device is "
-    f"held twice{_INSTEAD}"
-)
-_SCARCE = f"no former generation is kept: memory is scarce{_INSTEAD}"
-_LOST = f"no former generation is kept any more: the log says how it ended{_INSTEAD}"
-_STOPPING = "the server is stopping"
+_SLOW = 60.0  # seconds after which it is told that a generation is not ready yet
 
 
 class Generations:
@@ -81,7 +70,7 @@ class Generations:
         self._asked: list[Tell] = []  # who wants to know what becomes of the change under way
         self._next: list[Tell] | None = None  # and of the reload that comes after it
         self._is_taking_over = False
-        self._why_none_kept = _NOT_RELOADED
+        self._why_none_kept = refusals.NOT_RELOADED
 
     # -- what may be asked for -----------------------------------------------------------------
 
@@ -94,13 +83,14 @@ class Generations:
             self.fill()
         else:
             self._fork_zygote()
+        self._watch.after(_SLOW, partial(self._tell_slow, self.coming))
 
     def reload(self, tell: Tell) -> None:
         """Load anew; again, if that is under way, as at a start. `tell` is told what becomes of it:
         "serves", then "ended" once no answer comes from the former generation; or "failed", and
         why."""
         if self._exit.is_stopping:
-            tell({"what": "failed", "reason": _STOPPING})
+            tell({"what": "failed", "reason": refusals.STOPPING})
         elif self._is_busy:
             self._next = [*(self._next or ()), tell]
         else:
@@ -114,12 +104,26 @@ class Generations:
             return
         self._asked = [tell]
         self.coming, self.former = former, None
-        self._why_none_kept = _LOST  # if it fails
+        self._why_none_kept = refusals.LOST  # if it fails
         self.coming.began, self.coming.failure = time.monotonic(), None
         # What is locked now is not what it has, and nobody asks to load that again.
         self.coming.locks |= stamps(self.coming.locks)
         self._teller.reloading("rolling back")
         self.fill()
+
+    def cancel(self, tell: Tell) -> None:
+        """Give up the reload or rollback under way, which may hang, and the reload after it."""
+        coming = self.coming if self._comes_beside else None
+        if self._exit.is_stopping or coming is None:
+            tell({"what": "failed", "reason": refusals.NOTHING_COMES})
+            return
+        waiting, self._next = self._next or [], None
+        for each in waiting:
+            each({"what": "failed", "reason": refusals.CANCELLED})
+        coming.failure = Failure(refusals.CANCELLED, refusals.CANCELLED)
+        coming.kill()
+        self.fail(EXIT_STOPPED, refusals.CANCELLED)
+        tell({"what": "ended"})
 
     def look_at_locks(self) -> None:
         """Reload if a lock file has changed."""
@@ -210,7 +214,7 @@ class Generations:
             waiting += self._asked
         self._asked, self._next = [], None
         for tell in waiting:
-            tell({"what": "failed", "reason": _STOPPING})
+            tell({"what": "failed", "reason": refusals.STOPPING})
         if self.coming is not None:
             kill(self.coming.pid, signal.SIGTERM)
 
@@ -219,7 +223,7 @@ class Generations:
         atexit."""
         for zygote in list(self._all()):
             self._let_go(zygote)
-            self._watch.after(_LAST_FUNCTIONS, partial(_kill_slow, zygote))
+            self._watch.after(_LAST_FUNCTIONS, zygote.kill)
             while zygote.holds_memory:
                 self._watch.turn()
 
@@ -238,16 +242,28 @@ class Generations:
     def _is_busy(self) -> bool:
         return self.coming is not None or self._is_taking_over
 
+    @property
+    def _comes_beside(self) -> bool:
+        """Whether another generation comes beside one that serves."""
+        current = self.current
+        return not (self.coming is None or current is None or current.is_given_up)
+
+    def _tell_slow(self, zygote: ZygoteProcess | None) -> None:
+        if zygote is not None and zygote is self.coming and self._comes_beside:
+            what = f"the new generation is not ready after {_SLOW:g} s"
+            fields = zygote.at_work() | {"hint": "`loadonce reload --cancel` gives it up"}
+            log_fields(logging.WARNING, what, fields)
+
     def _why_no_rollback(self) -> str:
         if self._exit.is_stopping:
-            return _STOPPING
+            return refusals.STOPPING
         if self.current is None:
-            return _STARTING
+            return refusals.STARTING
         if self._is_busy:
-            return _BUSY
+            return refusals.BUSY
         if not self._options.keeps_generation:
-            return _BY_OPTION
-        return _OWNED if self.current.keeper else self._why_none_kept
+            return refusals.BY_OPTION
+        return refusals.OWNED if self.current.keeper else self._why_none_kept
 
     def _all(self) -> Iterator[ZygoteProcess]:
         known = (self.current, self.coming, self.former, *self._ending)
@@ -275,7 +291,7 @@ class Generations:
         if self.former is not None and self._room.is_scarce(self.current, self._pool.workers):
             log_fields(logging.INFO, "memory is scarce, the former generation is not kept", {})
             self._drop_former()
-            self._why_none_kept = _SCARCE
+            self._why_none_kept = refusals.SCARCE
         self.start()
 
     def _go_on(self) -> None:
@@ -304,7 +320,7 @@ class Generations:
         """Drain and end all but the coming generation: clients wait until that serves."""
         assert self.current is not None
         self._drop_former()
-        self._why_none_kept = _SCARCE
+        self._why_none_kept = refusals.SCARCE
         self.current.is_given_up, self.current.is_loaded = True, False
         for worker in self._pool.workers:
             self._pool.let_leave(worker)
@@ -343,7 +359,7 @@ class Generations:
         if zygote is self.coming:
             self.fail(status, "the loading process died")
         elif zygote is self.former:
-            self.former, self._why_none_kept = None, _LOST
+            self.former, self._why_none_kept = None, refusals.LOST
             self._watch.hang_up(zygote.channel)
             if not self._exit.is_stopping:  # else it was asked to end
                 tell_death("the former generation is not kept any more", status)
@@ -374,12 +390,6 @@ class Generations:
     def _tell(self, message: Message) -> None:
         for tell in self._asked:
             tell(message)
-
-
-def _kill_slow(zygote: ZygoteProcess) -> None:
-    if zygote.is_alive:
-        kill(zygote.pid, signal.SIGKILL)
-    kill(zygote.keeper, signal.SIGKILL)
 
 
 def _nothing() -> None:

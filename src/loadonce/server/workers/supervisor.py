@@ -241,6 +241,8 @@ class Supervisor:
             self._generations.reload(tell)
         elif message.get("what") == "rollback":
             self._generations.rollback(tell)
+        elif message.get("what") == "cancel":
+            self._generations.cancel(tell)
         else:
             tell({"what": "failed", "reason": "this server knows no such request"})
 
