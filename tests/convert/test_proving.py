@@ -216,6 +216,7 @@ def test_of_very_many_nodes_one_for_each_threshold_is_enough(
     assert len(fewer.rows) < len(all_nodes.rows) / 4
 
 
+@pytest.mark.filterwarnings("ignore:.*gblinear:UserWarning")  # that its time is over
 def test_xgboost_and_lightgbm_have_trees_too() -> None:
     import lightgbm
     import xgboost

@@ -193,7 +193,8 @@ def test_a_pickle_of_many_small_objects_is_loaded_without_a_full_collection(shel
     shelf.put("m.pkl", content)
     source, loader = shelf.locked("m.pkl"), find(None, "m.pkl")
     assert _full_collections_during(lambda: loader.load(source)) == 0
-    assert _full_collections_during(lambda: pickle.loads(content)) > 0
+    if sys.version_info < (3, 12):  # later ones collect between instructions of Python only
+        assert _full_collections_during(lambda: pickle.loads(content)) > 0
 
 
 @pytest.mark.parametrize(

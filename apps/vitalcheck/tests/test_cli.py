@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -70,6 +71,10 @@ def test_only_what_is_asked_for_is_trained_and_converted(tmp_path: Path) -> None
     }
 
 
+@pytest.mark.skipif(
+    f'"numpy" = "{np.__version__}"' not in (cli.ARTIFACTS / "models.lock").read_text(),
+    reason="the pipelines were trained with another numpy, as there is none of all Pythons",
+)
 def test_what_was_trained_can_be_converted_once_more(tmp_path: Path) -> None:
     """The tables stay as they are; of a pipeline it says how it was compared."""
     out = shutil.copytree(cli.ARTIFACTS, tmp_path / "out")

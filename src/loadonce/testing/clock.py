@@ -71,6 +71,11 @@ class _FakeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.time()
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for its threads in real time: the 300 s that Python 3.12 gives them would be over at
+        once."""
+        await super().shutdown_default_executor()
+
 
 class _JumpingSelector(selectors.BaseSelector):
     """Asks the real selector what is ready; lets the clock jump where the loop would wait."""

@@ -126,6 +126,7 @@ class Typed:
             return self._model.predict(rows.astype(self._types))
 
 
+@pytest.mark.filterwarnings("ignore:.*gblinear:UserWarning")  # that its time is over
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
