@@ -99,9 +99,10 @@ def test_the_web_rooms_import_no_models_library(room: str) -> None:
 
 
 def test_serving_imports_what_serving_needs(tmp_path: Path) -> None:
-    """The web server, typer and the settings; no other format's library, no terminal toolkit."""
+    """The web server, typer and the settings; no other format's library, no terminal toolkit, no
+    WebSockets."""
     names = imported_by_serving(tmp_path)
-    budget = [*MODELS, "httpx", "httpx2", "prometheus_client", "rich"]
+    budget = [*MODELS, "httpx", "httpx2", "prometheus_client", "rich", "websockets"]
     assert heavy(names, budget) == []
     assert {"uvicorn", "typer", "pydantic_settings"} <= names
 

@@ -80,7 +80,7 @@ def test_idle_and_upgraded_connections_stay_and_answers_under_way_go_on() -> Non
 async def test_who_has_only_connected_may_still_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parting, "_FIRST_REQUEST", 0.01)
     asked, gone, silent, socket = Protocol(Cycle()), Protocol(), Protocol(), WebSocket()
-    say_goodbye([silent], WebSocket)
+    say_goodbye([silent], only_websockets=True)
     connections: list[Any] = [asked, gone, silent, socket]
     say_goodbye(connections)
     connections.remove(gone)

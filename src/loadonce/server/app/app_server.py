@@ -130,8 +130,7 @@ class AppServer(uvicorn.Server):
         if self._stopping.is_replaced:
             log_fields(logging.DEBUG, "leaving", fields)
             self._acceptor.stop()
-            websockets = self.config.ws_protocol_class or type(None)  # if no library has any
-            say_goodbye(self.server_state.connections, websockets)
+            say_goodbye(self.server_state.connections, only_websockets=True)
         else:
             for registry in registries():
                 registry.start_draining()

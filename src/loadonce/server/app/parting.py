@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from .websockets import is_websocket
+
 CLOSE = (b"connection", b"close")  # a header of a response
 _FIRST_REQUEST = 0.5  # seconds in which a client that has connected sends its first request
 
@@ -26,14 +28,16 @@ def let_move(connections: Iterable[Any], count: int) -> None:
         cycle.default_headers = [*cycle.default_headers, CLOSE]  # the list is everybody's
 
 
-def say_goodbye(connections: Collection[Any], kind: type[Any] = object) -> None:
-    """Close those of a kind: at once where nothing is asked, else after the answer.
+def say_goodbye(connections: Collection[Any], *, only_websockets: bool = False) -> None:
+    """Close them: at once where nothing is asked, else after the answer.
 
     A client that has only just connected is about to ask: on a busy machine, or from far away, its
     request would meet a connection that is closed.
     """
     later = asyncio.get_running_loop().call_later
-    for connection in [each for each in connections if isinstance(each, kind)]:
+    for connection in list(connections):
+        if only_websockets and not is_websocket(connection):
+            continue
         if getattr(connection, "cycle", connection) is None:  # no request so far
             later(_FIRST_REQUEST, _close, connections, connection)
         else:

@@ -21,6 +21,7 @@ from .accepting import always
 from .ending import EXIT_FAILED, EXIT_STOPPED
 from .listening import BACKLOG, url_of
 from .logs import format_line
+from .websockets import websocket_protocol
 
 if TYPE_CHECKING:
     import uvicorn
@@ -138,6 +139,7 @@ def config_of(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
     served: Callable[..., Any] = app  # uvicorn's ASGI types are narrower than Starlette's
     return uvicorn.Config(
         served,
+        ws=websocket_protocol(),
         log_config=None,
         access_log=options.access_log,
         backlog=BACKLOG,
