@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING
 
 from loadonce.inference.threads import run_in_thread
 from loadonce.lifecycle.inheriting import OWNED, why_not_inherited
-from loadonce.lifecycle.owner import keep_owners
 from loadonce.lifecycle.registry import Registry
 from loadonce.lifecycle.reporting import models_by_name
 from loadonce.lifecycle.verifying import MakeRoom
 from loadonce.observe.events import Listener, log_fields
 from loadonce.observe.gaps import fill_gaps
 from loadonce.observe.memory import give_back_freed
-from loadonce.owner.keeper import Keeper
 from loadonce.server.app.importing import import_app
 from loadonce.server.app.preparing import prepare
 from loadonce.server.board.journal import known_registries
@@ -39,6 +37,8 @@ from .quarantine import Quarantine
 if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
+
+    from loadonce.owner.keeper import Keeper
 
 logger = logging.getLogger("loadonce")
 
@@ -146,6 +146,8 @@ class Preloading:
         for name, model in models_by_name(known_registries()).items():
             if model.slot.is_owned:
                 model.slot.quarantined |= self._quarantine.digests_of(name)
+        from loadonce.lifecycle.owner import keep_owners  # few apps have one
+
         return keep_owners(owned, guardian=os.getppid(), prepare=self.environment.put_back)
 
     async def _preload(self, app: ASGIApp, make_room: MakeRoom) -> None:
