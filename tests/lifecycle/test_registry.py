@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -893,8 +894,9 @@ def test_declarations_that_cannot_work_are_refused() -> None:
     ):
         with pytest.raises(ConfigurationError):
             artifact("a.bin", **options)
-    with pytest.raises(ConfigurationError, match="method of this name"):
-        type("Bad", (Registry,), {"status": artifact("a.bin")})
+    for taken in ("status", "events"):
+        with pytest.raises(ConfigurationError, match="attribute of this name"):
+            type("Bad", (Registry,), {taken: artifact("a.bin")})
     one: Model[str] = artifact("a.bin")
     with pytest.raises(ConfigurationError, match="already declared"):
         _declare(one=one, two=one)
@@ -930,6 +932,26 @@ async def test_a_registry_whose_init_is_not_called_says_so() -> None:
     assert copy.copy(models).note == "mine"
     with pytest.raises(AttributeError, match="'Registry' object has no attribute 'b'"):
         Registry().b  # type: ignore[attr-defined]
+
+
+def test_an_attribute_that_a_registry_lacks_is_missed_as_of_any_object() -> None:
+    class Models(Registry):
+        a: Model[str] = artifact("a.bin", loader=lambda source: bytes(source.data).decode())
+
+        def __init__(self) -> None:
+            self.known = hasattr(self, "note"), getattr(self, "note", "none")  # before the call
+            super().__init__()
+
+        @property
+        def broken(self) -> object:
+            return self.nothing  # type: ignore[attr-defined]
+
+    models = Models()
+    assert models.known == (False, "none")
+    assert not hasattr(models, "note")
+    with pytest.raises(AttributeError, match="'Models' object has no attribute 'nothing'"):
+        models.broken
+    assert isinstance(mock.create_autospec(Models, instance=True), Models)
 
 
 def test_a_factory_that_was_called_already_is_refused() -> None:

@@ -44,6 +44,18 @@ def registries() -> tuple[Registry, ...]:
     return tuple(_alive)
 
 
+class _SetByInit:
+    """In place of an attribute until `Registry.__init__` sets it: says that it was not called.
+
+    No `__getattr__`: a property whose code lacks an attribute would be said to be missing itself.
+    """
+
+    def __get__(self, registry: Registry | None, owner: type[Registry]) -> object:
+        if registry is None:
+            return self
+        raise ConfigurationError(f"{owner.__name__}.__init__ must call super().__init__(root=...)")
+
+
 class Registry:
     """Declares the models of an app; an instance holds them while the app runs.
 
@@ -63,6 +75,8 @@ class Registry:
     """
 
     _declared: ClassVar[dict[str, Model[Any]]] = {}
+    if not TYPE_CHECKING:  # what is asked for first, whatever a registry is used for
+        events = _root = _manager = _starting = _fixed = _models = _SetByInit()
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -71,7 +85,7 @@ class Registry:
             if isinstance(value, Model):
                 if name in vars(Registry):
                     raise ConfigurationError(
-                        f"{cls.__name__}.{name}: registries have a method of this name; choose "
+                        f"{cls.__name__}.{name}: registries have an attribute of this name; choose "
                         "another for the model"
                     )
                 cls._declared[name] = value
@@ -100,16 +114,6 @@ class Registry:
             self._models[name] = declared.bind(slot)
             setattr(self, name, self._models[name])
         _alive.add(self)
-
-    if not TYPE_CHECKING:  # for which every name would be an attribute
-
-        def __getattr__(self, name: str) -> object:
-            if "_models" in vars(self) or name.startswith("__"):
-                message = f"'{type(self).__name__}' object has no attribute '{name}'"
-                raise AttributeError(message, name=name, obj=self)
-            raise ConfigurationError(
-                f"{type(self).__name__}.__init__ must call super().__init__(root=...)"
-            )
 
     def __repr__(self) -> str:
         states = ", ".join(f"{model.name} {model.state.name}" for model in self)
