@@ -427,6 +427,16 @@ async def test_closing_lets_known_calls_finish_and_refuses_new_ones() -> None:
     assert list(await asyncio.gather(first, second)) == ["done", "second"]
 
 
+async def test_a_closed_engine_runs_nothing_on_the_loop_either() -> None:
+    engine = make(placement="inline")
+    assert here((await run(engine, place))[0])
+    await engine.close()
+    for _ in range(2):
+        with pytest.raises(NotReadyError):
+            await run(engine, place)
+    assert engine.statistics.calls == 1
+
+
 async def test_closing_without_grace_refuses_what_waits() -> None:
     engine, gate = make(), Gate()
     first = asyncio.create_task(engine.run(gate))
@@ -661,6 +671,20 @@ async def test_calls_of_one_turn_gather_on_the_loop_where_that_pays() -> None:
         assert engine.batch_now(2, vectorised, item) is LATER
         assert await batch(engine, vectorised, item) == 2 * item
     assert engine.batch_now(2, vectorised, 4) == 8
+    await engine.close()
+
+
+async def test_calls_of_a_turn_gather_where_that_pays_whatever_an_item_costs() -> None:
+    def vectorised(value: int, items: list[str]) -> list[str]:
+        calls.append(len(items))
+        time.sleep(0.005)
+        return items
+
+    engine = make(placement="inline", batch_cost=len, max_batch_size=10_000)
+    await batch(engine, vectorised, "x" * 100)
+    for _ in range(2 * IN_VAIN):
+        await asyncio.gather(*(batch(engine, vectorised, "x" * 100) for _ in range(5)))
+    assert calls[3:] == [5] * (len(calls) - 3)
     await engine.close()
 
 

@@ -223,12 +223,12 @@ def test_calls_gather_once_two_tasks_meet_in_a_turn_until_they_are_alone_again()
     assert met(profile, one, other) == [False, True]
     assert gathers(profile)
     for _ in range(ALONE - 1):
-        profile.gathered(1, 20e-6, 0)
+        profile.gathered(1, 1, 20e-6, 0)
     run_in_thread(profile.single, 1, 50e-6)
-    profile.gathered(2, 50e-6, 0)
+    profile.gathered(2, 2, 50e-6, 0)
     for _ in range(ALONE):
         assert gathers(profile)
-        profile.gathered(1, 20e-6, 0)
+        profile.gathered(1, 1, 20e-6, 0)
     assert not gathers(profile)
     assert met(profile, one, other) == [False, True]  # at once again
 
@@ -238,12 +238,12 @@ def test_calls_that_are_no_cheaper_together_stop_gathering_for_long() -> None:
     run_in_thread(profile.single, 1, 20e-6)
     profile.gathers = True
     for _ in range(100):
-        profile.gathered(4, 80e-6, 100)
-        profile.gathered(4, 20e-6, 100)  # others make up for it
+        profile.gathered(4, 4, 80e-6, 100)
+        profile.gathered(4, 4, 20e-6, 100)  # others make up for it
     assert gathers(profile)
     for _ in range(IN_VAIN):
         assert gathers(profile)
-        profile.gathered(4, 80e-6, 100)
+        profile.gathered(4, 4, 80e-6, 100)
     assert not gathers(profile)
     assert met(profile, object(), object(), calls=99 + NOT_AGAIN) == [False, False]
     assert met(profile, object(), object(), calls=100 + NOT_AGAIN) == [False, True]

@@ -48,10 +48,10 @@ def jobs(loop: asyncio.AbstractEventLoop) -> Callable[..., Job]:
     for number in range(7):
         profile.gauge(2**number).ran_in_thread(FLAT, FLAT, 0.0)
 
-    def job(count: int, key: object = "f", profile: Profile = profile) -> Job:
+    def job(count: int, key: object = "f", profile: Profile = profile, price: float = 1.0) -> Job:
         made = Job(key, profile, len, None)
         for _ in range(count):
-            made.add(Call(loop.create_future(), 0.0, [None], [1.0], False), 0)
+            made.add(Call(loop.create_future(), 0.0, [None], [price], False), 0)
         return made
 
     return job
@@ -107,6 +107,16 @@ def test_nobody_waits_where_a_batch_takes_as_long_as_its_parts(
         profile.gauge(2**number).ran_in_thread(2**number * FLAT, 2**number * FLAT, 0.0)
     returning.answered(jobs(4, profile=profile), jobs(4, profile=profile), 10.0)
     assert returning.seconds_until_due(jobs(4), 10.0) == 0
+
+
+def test_what_each_costs_counts_for_the_first_one_back(jobs: Callable[..., Job]) -> None:
+    returning = Returning(1000)
+    for wall, waits in ((FLAT, True), (2 * FLAT, False)):
+        profile = Profile("f", "thread", is_async=False)
+        profile.gauge(100).ran_in_thread(FLAT, FLAT, 0.0)
+        profile.gauge(200).ran_in_thread(wall, wall, 0.0)
+        returning.answered(jobs(2, profile=profile, price=100.0), None, 10.0)
+        assert (returning.seconds_until_due(jobs(1, price=100.0), 10.0) > 0) is waits
 
 
 def test_what_together_takes_is_found_out(returning: Returning, jobs: Callable[..., Job]) -> None:

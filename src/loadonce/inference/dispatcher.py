@@ -297,7 +297,8 @@ class Dispatcher:
         self._starved = None if self._queue else (job.key, perf_counter())
         self._settle(job, ran, _AT_ONCE)
         if job.profile.gathers:
-            job.profile.gathered(job.count, ran.busy + ran.idle + HOP, self._statistics.calls)
+            seconds = ran.busy + ran.idle + HOP
+            job.profile.gathered(job.count, job.size, seconds, self._statistics.calls)
         if job.key is not None:
             waiting, now = self._gathering.get(job.key), asyncio.get_running_loop().time()
             self._returning.answered(job, waiting, now)
@@ -307,7 +308,8 @@ class Dispatcher:
         gauge.ran_inline(ran.busy, ran.idle)
         self._settle(job, ran)
         if job.profile.gathers:
-            job.profile.gathered(job.count, ran.busy + ran.idle, self._statistics.calls)
+            seconds = ran.busy + ran.idle
+            job.profile.gathered(job.count, job.size, seconds, self._statistics.calls)
         self._freed()
 
     def _freed(self, places: int = 1) -> None:

@@ -201,8 +201,10 @@ class Engine:
             QueueFullError: too many calls are waiting, or too many coroutines.
             DeadlineExceededError: no result within the timeout.
         """
+        self._check_admission(1)  # before the function is known, as `close` forgets them all
         profile, dispatcher = self.profile(function), self._dispatcher
-        self._check_admission(1, dispatcher.coroutines if profile.is_async else 0)
+        if profile.is_async:
+            self._check_admission(1, dispatcher.coroutines)
         job = Job(None, profile, partial(function, *args, **kwargs), None)
         place = dispatcher.await_now if profile.is_async else dispatcher.add
         results: list[R] = await self._results(self._lonely_call(job, place))

@@ -19,9 +19,8 @@ from .passing import as_key
 Placement = Literal["auto", "inline", "thread"]
 
 SHORT = 200e-6  # seconds: calls that never take longer may run on the loop
-PERHAPS = (
-    800e-6  # seconds in a thread that had to wait and finds its caches cold: tried on the loop
-)
+# Seconds in a thread that had to wait and finds its caches cold: such calls are tried on the loop.
+PERHAPS = 800e-6
 LONG = 400e-6  # a mean above this leaves the loop; between the two everything stays where it is
 OVERRUN = 1e-3  # one call above this leaves at once
 TRIALS = 8  # how many calls are measured in a thread first
@@ -33,9 +32,8 @@ FORGIVEN = 16  # times its trials a call must have done well for its overruns to
 TURN = 15e-6  # seconds that a call costs which waits for the end of the loop's turn
 HOP = 150e-6  # seconds that a thread costs a batch
 ALONE = 4  # turns with one call after which calls gather no more
-IN_VAIN = (
-    8  # batches that were no cheaper, and are not made up for, after which they gather no more
-)
+# Batches that were no cheaper, and are not made up for, after which calls gather no more.
+IN_VAIN = 8
 NOT_AGAIN = 4096  # calls until gathering that did not pay is tried again
 
 _SMOOTHING = 0.1  # of the moving means
@@ -230,15 +228,15 @@ class Profile:
         """The loop's turn is over."""
         self.asked_by = None
 
-    def gathered(self, count: int, seconds: float, calls: int) -> None:
-        """So many calls have run together; were they few, or no cheaper, the next ones will not
-        wait for the end of their turn."""
+    def gathered(self, count: int, size: float, seconds: float, calls: int) -> None:
+        """So many calls of this size have run together; were they few, or no cheaper, the next ones
+        will not wait for the end of their turn."""
         self._alone = self._alone + 1 if count == 1 else 0
         if self._alone >= ALONE:
             self.gathers = False
             self._alone = 0
-        if count > 1:
-            pays = gathering_pays(self.single.mean, seconds, count)
+        if count > 1 and (single := self.gauge(size / count).mean):
+            pays = gathering_pays(single, seconds, count)
             self._in_vain = max(0, self._in_vain - 1) if pays else self._in_vain + 1
         if self._in_vain >= IN_VAIN:
             self.gathers = False

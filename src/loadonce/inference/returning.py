@@ -11,7 +11,6 @@ from collections.abc import Hashable
 
 from .batching import patience
 from .jobs import Job
-from .placement import Profile
 
 _IN_VAIN = 4  # waits after which callers are taken not to come back
 _NOT_AGAIN = 64  # batches before that is tried again
@@ -43,7 +42,7 @@ class Returning:
             self._left_out -= 1
             return
         size = job.size if waiting is None else waiting.size + job.size
-        seconds = _patience(job.profile, job.size, 0.0 if waiting is None else waiting.size)
+        seconds = _patience(job, 0.0 if waiting is None else waiting.size)
         if seconds and size <= self._max_batch_size:
             self._key = job.key
             self._before = 0 if waiting is None else waiting.count
@@ -75,11 +74,12 @@ class Returning:
             self._left_out = _NOT_AGAIN
 
 
-def _patience(profile: Profile, answered: float, waiting: float) -> float:
-    """For batches of such sizes. Where none waits, the first one back would run alone."""
-    if not waiting and answered <= 1:
+def _patience(answered: Job, waiting: float) -> float:
+    """For a batch of this size that waits. Where none does, the first one back would run alone."""
+    if not waiting and answered.count <= 1:
         return 0.0
-    last = profile.gauge(answered).wall
-    first, rest = (waiting, answered) if waiting else (1.0, answered - 1)
-    apart = [profile.gauge(size).wall or last for size in (first, rest)]
-    return patience(sum(apart), profile.gauge(waiting + answered).wall or max(apart))
+    profile, size = answered.profile, answered.size
+    last, each = profile.gauge(size).wall, size / answered.count
+    first, rest = (waiting, size) if waiting else (each, size - each)
+    apart = [profile.gauge(part).wall or last for part in (first, rest)]
+    return patience(sum(apart), profile.gauge(waiting + size).wall or max(apart))
