@@ -359,6 +359,7 @@ def test_a_long_load_hardly_slows_the_old_version(
 # What may become of an order while nothing fails.
 _ANSWERS = {
     "ended",
+    "a reload is under way: try again when it has ended",
     "a reload is under way: try again when it has ended, or end it by `loadonce reload --cancel`",
     "no former generation is kept: nothing was reloaded yet",
 }

@@ -257,13 +257,15 @@ def test_of_a_generation_that_is_slow_it_is_told_how_to_end_it(
     channels = [Channel.pair() for _ in range(2)]
     coming, current = (ZygoteProcess(0, ours, 0.0) for ours, _theirs in channels)
     generations = supervisor._generations
+    generations._tell_slow()
     generations.coming = coming
-    generations._tell_slow(coming)  # nothing serves: there is nothing else to do than to wait
+    generations._tell_slow()  # nothing serves: there is nothing else to do than to wait
     generations.current = current
-    generations._tell_slow(current)  # has come meanwhile
+    coming.began = time.monotonic()  # the one of which this was to be told has come, or failed
+    generations._tell_slow()
     assert not caplog.records
-    coming.loading = "a, b"
-    generations._tell_slow(coming)
+    coming.began, coming.loading = 0.0, "a, b"
+    generations._tell_slow()
     [record] = caplog.records
     assert record.getMessage() == (
         "the new generation is not ready after 60 s: loading=a, b hint=`loadonce reload --cancel` "
@@ -272,6 +274,45 @@ def test_of_a_generation_that_is_slow_it_is_told_how_to_end_it(
     for channel in channels:
         for end in channel:
             end.close()
+
+
+def test_of_a_rollback_that_is_slow_it_is_told_too(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later: list[float] = []
+    monkeypatch.setattr(supervisor._watch, "after", lambda seconds, _act: later.append(seconds))
+    channels = [Channel.pair() for _ in range(2)]
+    generations = supervisor._generations
+    generations.former, generations.current = (
+        ZygoteProcess(0, ours, 0.0) for ours, _theirs in channels
+    )
+    generations.rollback(lambda _message: None)
+    assert generations.coming is not None
+    assert later == [60.0]
+    for channel in channels:
+        for end in channel:
+            end.close()
+
+
+@pytest.mark.parametrize("serves", [False, True])
+def test_only_what_can_be_cancelled_is_said_to_be(supervisor: Supervisor, serves: bool) -> None:
+    ours, theirs = Channel.pair()
+    generations, told = supervisor._generations, list[Message]()
+    generations.current = ZygoteProcess(0, ours, 0.0)
+    if serves:
+        generations._is_taking_over = True
+    else:
+        generations.coming = asked_for(supervisor)[0].zygote
+    generations.rollback(told.append)
+    assert ("--cancel" in told[0]["reason"]) is not serves
+    if serves:
+        generations.cancel(told.append)
+        assert told[1]["what"] == "failed"
+    else:
+        assert generations.coming is not None
+        generations.coming.channel.close()
+    ours.close()
+    theirs.close()
 
 
 def test_a_generation_that_was_replaced_meanwhile_is_not_replaced_again(

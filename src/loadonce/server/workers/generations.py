@@ -83,12 +83,11 @@ class Generations:
             self.fill()
         else:
             self._fork_zygote()
-        self._watch.after(_SLOW, partial(self._tell_slow, self.coming))
+        self._watch.after(_SLOW, self._tell_slow)
 
     def reload(self, tell: Tell) -> None:
-        """Load anew; again, if that is under way, as at a start. `tell` is told what becomes of it:
-        "serves", then "ended" once no answer comes from the former generation; or "failed", and
-        why."""
+        """Load anew; again, if that is under way, as at a start. Tells "serves", then "ended" once
+        no answer comes from the former generation; or "failed", and why."""
         if self._exit.is_stopping:
             tell({"what": "failed", "reason": refusals.STOPPING})
         elif self._is_busy:
@@ -110,6 +109,7 @@ class Generations:
         self.coming.locks |= stamps(self.coming.locks)
         self._teller.reloading("rolling back")
         self.fill()
+        self._watch.after(_SLOW, self._tell_slow)
 
     def cancel(self, tell: Tell) -> None:
         """Give up the reload or rollback under way, which may hang, and the reload after it."""
@@ -219,8 +219,7 @@ class Generations:
             kill(self.coming.pid, signal.SIGTERM)
 
     def end(self) -> None:
-        """No worker lives: the processes that loaded run what the app has registered with
-        atexit."""
+        """No worker lives: what has loaded runs what the app has registered with atexit."""
         for zygote in list(self._all()):
             self._let_go(zygote)
             self._watch.after(_LAST_FUNCTIONS, zygote.kill)
@@ -248,10 +247,11 @@ class Generations:
         current = self.current
         return not (self.coming is None or current is None or current.is_given_up)
 
-    def _tell_slow(self, zygote: ZygoteProcess | None) -> None:
-        if zygote is not None and zygote is self.coming and self._comes_beside:
+    def _tell_slow(self) -> None:
+        coming = self.coming if self._comes_beside else None
+        if coming is not None and time.monotonic() - coming.began >= _SLOW:  # else it is another
             what = f"the new generation is not ready after {_SLOW:g} s"
-            fields = zygote.at_work() | {"hint": "`loadonce reload --cancel` gives it up"}
+            fields = coming.at_work() | {"hint": "`loadonce reload --cancel` gives it up"}
             log_fields(logging.WARNING, what, fields)
 
     def _why_no_rollback(self) -> str:
@@ -260,7 +260,7 @@ class Generations:
         if self.current is None:
             return refusals.STARTING
         if self._is_busy:
-            return refusals.BUSY
+            return refusals.CANCELLABLE if self._comes_beside else refusals.BUSY
         if not self._options.keeps_generation:
             return refusals.BY_OPTION
         return refusals.OWNED if self.current.keeper else self._why_none_kept
