@@ -21,10 +21,10 @@ from loadonce.errors import (
     NotReadyError,
     QueueFullError,
 )
-from loadonce.inference import Engine
+from loadonce.inference import Engine, dispatcher
 from loadonce.inference.engine import LATER
 from loadonce.inference.marking import Mark
-from loadonce.inference.placement import ALONE, IN_VAIN, OVERRUN, TRIALS
+from loadonce.inference.placement import ALONE, IN_VAIN, OVERRUN, TRIALS, Profile
 from loadonce.observe.statistics import CallStatistics
 from loadonce.testing import FakeClock
 
@@ -410,6 +410,20 @@ async def test_leaving_while_it_runs_disturbs_nobody_in_the_same_batch() -> None
     await asyncio.sleep(0)
     release.set()
     assert list(await asyncio.gather(tasks[0], tasks[2])) == [0, 2]
+    await engine.close()
+
+
+@pytest.mark.parametrize(("placement", "least"), [("thread", 1000.0), ("inline", 0.0)])
+async def test_a_batch_that_is_gathered_for_a_thread_costs_the_hop_too(
+    monkeypatch: pytest.MonkeyPatch, placement: str, least: float
+) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr(dispatcher, "HOP", 1000.0)
+    monkeypatch.setattr(Profile, "gathered", lambda *told: seen.append(told[3]))
+    engine = make(placement=placement)
+    engine.profile(doubled).gathers = True
+    await batch(engine, doubled, 1)
+    assert least < seen[0] < least + 100
     await engine.close()
 
 

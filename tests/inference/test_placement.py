@@ -130,7 +130,7 @@ def test_each_overrun_that_is_the_call_s_own_doubles_the_trials(busy: float, idl
 
 
 def test_what_a_cold_thread_shows_to_be_perhaps_short_is_tried_on_the_loop() -> None:
-    for on_the_loop, place in [(20e-6, "inline"), (PERHAPS, "thread")]:
+    for on_the_loop, place in [(20e-6, "inline"), (150e-6, "inline"), (PERHAPS, "thread")]:
         gauge = Gauge()
         run_in_thread(gauge, TRIALS, PERHAPS)
         assert (gauge.place, gauge.runs_at_once) == ("inline", False)
@@ -141,6 +141,37 @@ def test_what_a_cold_thread_shows_to_be_perhaps_short_is_tried_on_the_loop() -> 
         assert gauge.runs_at_once is (place == "inline")
     run_in_thread(gauge, 2 * TRIALS - 1, PERHAPS)
     assert gauge.place == "thread"  # each try takes twice as long to come
+
+
+def test_what_was_long_just_now_is_not_tried() -> None:
+    gauge = Gauge()
+    run_in_thread(gauge, TRIALS - 1)
+    run_in_thread(gauge, 1, (PERHAPS + OVERRUN) / 2)
+    assert gauge.place == "thread"
+    run_in_thread(gauge, 1)
+    assert gauge.place == "inline"  # the control: one of them may have been
+
+
+def test_what_was_an_overrun_is_watched_for_long_however_it_returns() -> None:
+    gauge = Gauge()
+    run_in_thread(gauge, TRIALS)
+    gauge.ran_at_once(OVERRUN * 2)
+    run_in_thread(gauge, TRIALS, PERHAPS)
+    for _ in range(WATCHED - 1):
+        gauge.ran_inline(20e-6, 0.0)
+    assert (gauge.place, gauge.runs_at_once) == ("inline", False)
+
+
+def test_what_was_done_well_before_an_overrun_forgives_no_later_one() -> None:
+    gauge = Gauge()
+    run_in_thread(gauge, TRIALS)
+    for _ in range(100 * TRIALS):
+        gauge.ran_at_once(20e-6)
+    gauge.ran_at_once(OVERRUN * 2)
+    run_in_thread(gauge, TRIALS)
+    gauge.ran_inline(OVERRUN * 2, 0.0)
+    run_in_thread(gauge, TRIALS)
+    assert gauge.place == "thread"  # twice as many, this time
 
 
 @pytest.mark.parametrize("is_measured", [True, False])
@@ -231,6 +262,9 @@ def test_calls_gather_once_two_tasks_meet_in_a_turn_until_they_are_alone_again()
         profile.gathered(1, 1, 20e-6, 0)
     assert not gathers(profile)
     assert met(profile, one, other) == [False, True]  # at once again
+    for _ in range(ALONE - 1):
+        profile.gathered(1, 1, 20e-6, 0)
+        assert gathers(profile)
 
 
 def test_calls_that_are_no_cheaper_together_stop_gathering_for_long() -> None:
@@ -247,6 +281,31 @@ def test_calls_that_are_no_cheaper_together_stop_gathering_for_long() -> None:
     assert not gathers(profile)
     assert met(profile, object(), object(), calls=99 + NOT_AGAIN) == [False, False]
     assert met(profile, object(), object(), calls=100 + NOT_AGAIN) == [False, True]
+    profile.gathered(4, 4, 80e-6, 101 + NOT_AGAIN)
+    assert gathers(profile)
+
+
+def test_what_calls_of_one_price_cost_alone_is_what_counts_for_them() -> None:
+    profile = Profile("f", "auto", is_async=False)
+    run_in_thread(profile.single, 1, 1.0)
+    profile.gathers = True
+    for _ in range(2 * IN_VAIN):
+        profile.gathered(4, 400.0, 80e-6, 0)  # nobody knows yet
+    assert gathers(profile)
+    run_in_thread(profile.gauge(100.0), 1, 20e-6)
+    for _ in range(IN_VAIN):
+        assert gathers(profile)
+        profile.gathered(4, 400.0, 80e-6, 0)
+    assert not gathers(profile)
+
+
+def test_what_a_batch_takes_is_known_from_the_loop_too() -> None:
+    profile = Profile("f", "inline", is_async=False)
+    for _ in range(300):
+        profile.gauge(2).ran_at_once(30e-6)
+    assert profile.curve == pytest.approx([0.0, 30e-6])
+    run_in_thread(profile.gauge(1), 1, 10e-6, 5e-6)
+    assert profile.curve == pytest.approx([15e-6, 30e-6])
 
 
 def test_asynchronous_functions_and_objects_are_told_apart() -> None:

@@ -48,6 +48,7 @@ def test_what_is_not_due_is_passed_over() -> None:
     turns: Turns[Waiting] = Turns()
     turns.add(Waiting("a", 0, delay=0.5))
     turns.add(Waiting("b", 0, delay=0.25))
+    turns.add(Waiting("d", 0, delay=0.75))
     assert turns.first(due) == (None, 0.25)
     turns.add(Waiting("c", 0))
     assert turns.first(due) == (Waiting("c", 0), 0.0)

@@ -70,11 +70,11 @@ def halves_pay(whole: float, half: float, turn: float) -> bool:
     other's callers and takes their next calls. As one batch, model and loop wait for each other.
 
     Args:
-        whole: seconds that the batch takes in a thread.
+        whole: seconds that the batch takes in a thread; 0, which never pays, where unknown.
         half: seconds that half of it takes.
         turn: seconds in which the loop answered the batch before and took the calls of this one.
     """
-    return bool(whole) and max(2 * half, turn) < _GAIN * (whole + turn)
+    return max(2 * half, turn) < _GAIN * (whole + turn)
 
 
 def patience(apart: float, together: float) -> float:

@@ -168,7 +168,6 @@ class Gauge:
         self._trials = trials
         self._watched = WATCHED
         self._measured = 0
-        self._recent.clear()
 
 
 class Profile:
