@@ -17,7 +17,7 @@ RATES: Final[Mapping[str, int]] = {
     "cnn": 500,
     "vitalcheck": 150,
 }
-"""Requests a second of the measurement at a fixed rate: half of what the tutorial's app can do."""
+"""Requests a second of the measurement at a fixed rate: what the tutorial's app could do, too."""
 
 Row = dict[str, Any]
 Body = Callable[[Row], object]
@@ -39,7 +39,6 @@ class Contender:
 
     Attributes:
         name: as in the tables.
-        about: what it is, for the tables.
         environment: the requirements file it is installed from; "repository" for the clone's own.
         workloads: the models it serves.
         command: the program's arguments for a workload and a port.
@@ -51,7 +50,6 @@ class Contender:
     """
 
     name: str
-    about: str
     environment: str
     workloads: tuple[Workload, ...]
     command: Command
@@ -159,7 +157,6 @@ _CREATE: Final = ("--factory",)
 CONTENDERS: Final[tuple[Contender, ...]] = (
     Contender(
         name="asgi-echo",
-        about="floor: a bare ASGI application sends the body back",
         environment="fastapi",
         workloads=("pipeline", "cnn"),
         command=_uvicorn("asgi_echo:app"),
@@ -169,7 +166,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="fastapi-echo",
-        about="floor: FastAPI with the same schemas in and out, without a model",
         environment="fastapi",
         workloads=("pipeline", "cnn"),
         command=_uvicorn("echo:app"),
@@ -179,7 +175,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="fastapi-async",
-        about="the tutorial's FastAPI, `async def`",
         environment="fastapi",
         workloads=_PICTURES_TOO,
         command=_uvicorn("fastapi_async:app"),
@@ -188,7 +183,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="fastapi-def",
-        about="the tutorial's FastAPI, `def`",
         environment="fastapi",
         workloads=_PICTURES_TOO,
         command=_uvicorn("fastapi_def:app"),
@@ -197,7 +191,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="litserve",
-        about="LitServe",
         environment="litserve",
         workloads=_PICTURES_TOO,
         command=_module("litserve", "litserve_app", 1),
@@ -206,7 +199,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="litserve-batched",
-        about="LitServe, batches of up to 32, gathered for 5 ms",
         environment="litserve",
         workloads=_PICTURES_TOO,
         command=_module("litserve", "litserve_app", 32),
@@ -215,7 +207,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="bentoml",
-        about="BentoML",
         environment="bentoml",
         workloads=TABULAR,
         command=_bentoml("Plain"),
@@ -225,7 +216,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="bentoml-adaptive",
-        about="BentoML, adaptive batching",
         environment="bentoml",
         workloads=TABULAR,
         command=_bentoml("Adaptive"),
@@ -236,7 +226,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="mlserver",
-        about="MLServer, its scikit-learn runtime",
         environment="mlserver",
         workloads=TABULAR,
         command=_mlserver(is_batched=False),
@@ -248,7 +237,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="mlserver-adaptive",
-        about="MLServer, adaptive batching",
         environment="mlserver",
         workloads=TABULAR,
         command=_mlserver(is_batched=True),
@@ -260,7 +248,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="ray",
-        about="Ray Serve, FastAPI ingress",
         environment="ray",
         workloads=TABULAR,
         command=_module("ray", "ray_app", 1),
@@ -269,7 +256,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="ray-batched",
-        about="Ray Serve, `@serve.batch`",
         environment="ray",
         workloads=TABULAR,
         command=_module("ray", "ray_app", 32),
@@ -278,7 +264,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="loadonce-joblib",
-        about="loadonce, scikit-learn's artifact, `Handle.batch`",
         environment="repository",
         workloads=TABULAR,
         command=_loadonce("benchmarks.apps.loadonce_joblib:app"),
@@ -287,7 +272,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="loadonce-process",
-        about='the same with `placement="process"`: the model in a process of its own',
         environment="repository",
         workloads=TABULAR,
         command=_loadonce("benchmarks.apps.loadonce_joblib:app"),
@@ -297,7 +281,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="loadonce-converted",
-        about="loadonce, converted, FastAPI's own route",
         environment="repository",
         workloads=_PICTURES_TOO,
         command=_loadonce("benchmarks.apps.loadonce_converted:create_app", *_CREATE),
@@ -306,7 +289,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="loadonce-direct",
-        about="loadonce, converted, direct route",
         environment="repository",
         workloads=_PICTURES_TOO,
         command=_loadonce("benchmarks.apps.loadonce_direct:create_app", *_CREATE),
@@ -315,7 +297,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="tutorial-vitalcheck",
-        about="VitalCheck's eight models and tables in the tutorial's app",
         environment="fastapi",
         workloads=("vitalcheck",),
         command=_uvicorn("tutorial_vitalcheck:app"),
@@ -324,7 +305,6 @@ CONTENDERS: Final[tuple[Contender, ...]] = (
     ),
     Contender(
         name="loadonce-vitalcheck",
-        about="VitalCheck itself",
         environment="repository",
         workloads=("vitalcheck",),
         command=_loadonce("vitalcheck.app:create_app", *_CREATE),

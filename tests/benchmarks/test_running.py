@@ -39,7 +39,6 @@ HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 def contender(script: str) -> Contender:
     return Contender(
         name="fake",
-        about="",
         environment="fastapi",
         workloads=("pipeline",),
         command=lambda _, port: [sys.executable, "-c", script, str(port)],

@@ -71,6 +71,7 @@ def test_those_that_waited_wait_for_those_that_were_answered(
     assert returning.seconds_until_due(jobs(3), 10.03) == 0
     assert not returning.are_back(jobs(3))
     assert returning.are_back(jobs(4))
+    assert not returning.are_back(jobs(4, key="g"))
     assert returning.seconds_until_due(jobs(4), 10.0) == 0
 
 
@@ -123,7 +124,7 @@ def test_what_together_takes_is_found_out(returning: Returning, jobs: Callable[.
     profile = Profile("f", "thread", is_async=False)
     profile.gauge(1).ran_in_thread(FLAT, FLAT, 0.0)
     returning.answered(jobs(1, profile=profile), jobs(1, profile=profile), 10.0)
-    assert returning.seconds_until_due(jobs(1), 10.0) > 0
+    assert returning.seconds_until_due(jobs(1), 10.0) == pytest.approx(patience(2 * FLAT, FLAT))
 
 
 def run_in_vain(returning: Returning, jobs: Callable[..., Job]) -> None:
@@ -142,6 +143,9 @@ def test_callers_that_do_not_come_back_are_not_waited_for_any_more_for_a_while(
     for _ in range(_IN_VAIN):
         run_in_vain(returning, jobs)
     assert [is_tried(returning, jobs) for _ in range(_NOT_AGAIN)] == [False] * _NOT_AGAIN
+    assert is_tried(returning, jobs)
+    for _ in range(_IN_VAIN - 1):
+        run_in_vain(returning, jobs)
     assert is_tried(returning, jobs)
 
 

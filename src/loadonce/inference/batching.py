@@ -1,4 +1,4 @@
-"""What runs together: whose turn it is, how many fit, and what to do when some of them fail.
+"""What runs together: how many fit, what they wait for, and what to do when some of them fail.
 
 Pure decisions; no clock is read and nothing is awaited here.
 """

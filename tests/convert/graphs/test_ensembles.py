@@ -157,3 +157,9 @@ def test_the_operator_looks_for_what_is_missing_in_few_nodes_only_and_where_it_c
     (found,) = (node for node in model.graph.node if node.op_type == "TreeEnsemble")
     looks = "nodes_missing_value_tracks_true" in [each.name for each in found.attribute]
     assert looks == (may_lack and ensembles._MANY > 1)
+
+
+def test_the_operator_looks_for_nothing_that_is_missing_in_a_lone_leaf() -> None:
+    model = graph([constant(0, 1.0)], 1, np.float64)
+    (found,) = (node for node in model.graph.node if node.op_type == "TreeEnsemble")
+    assert "nodes_missing_value_tracks_true" not in [each.name for each in found.attribute]
