@@ -564,16 +564,17 @@ def test_a_reload_that_hangs_is_cancelled_and_the_next_one_succeeds(
     lock(b"2")
     (tmp_path / ("wait" if where == "load" else f"hang in {where}")).touch()
     before = family_of(process)
-    with ordered(control_of(process), "reload") as answers, ThreadPoolExecutor(1) as pool:
+    control = control_of(process)
+    with ordered(control, "reload") as answers:
         assert next(answers) == {"what": "accepted"}
         process.wait_for("waiting" if where == "load" else f"hangs in {where}")
         assert len(family_of(process)) > len(before)  # the control: there is what hangs
-        waiting = pool.submit(order, process, "reload")
-        until(lambda: "a reload is under way" in order(process, "rollback")["reason"])
-        time.sleep(0.2)  # so that the second reload waits for its turn
-        assert order(process, "cancel") == {"what": "ended"}
+        with ordered(control, "reload") as waiting:
+            assert next(waiting) == {"what": "accepted"}  # and waits for its turn
+            assert "a reload is under way" in order(process, "rollback")["reason"]
+            assert order(process, "cancel") == {"what": "ended"}
+            assert [*waiting] == [{"what": "failed", "reason": "cancelled"}]
         assert [*answers] == [{"what": "failed", "reason": "cancelled"}]
-        assert waiting.result(30) == {"what": "failed", "reason": "cancelled"}
     until(lambda: family_of(process) == before)
     assert process.get("/a").json()[0] == "1"
     assert process.get("/readyz").json()["reload_failed"] == "cancelled"
