@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -508,6 +509,18 @@ async def test_a_caller_that_leaves_as_the_owner_ends_is_not_told_twice() -> Non
         connection.wire.send_value(["nobody hears this"])
         connection.wire._let_go(0)
         await client.lost()
+
+
+async def test_a_connection_that_is_given_up_while_it_is_made_ends_quietly() -> None:
+    gone: list[str] = []
+    arena, transport = Mock(), Mock()
+    wire = wire_module.Wire(arena, arena, lambda _message: None, lambda: gone.append("gone"))
+    wire._write(b"[]")
+    assert not wire.close()
+    wire.connection_made(transport)
+    wire.connection_lost(None)
+    assert [call[0] for call in transport.method_calls] == ["abort"]
+    assert gone == ["gone"]
 
 
 async def test_a_message_that_names_nothing_known_is_answered_with_an_error() -> None:

@@ -147,6 +147,9 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if not self._is_open:  # closed while it was being connected
+            self._transport.abort()
+            return
         self._flush()
 
     def data_received(self, data: bytes) -> None:
@@ -173,7 +176,8 @@ class Wire(asyncio.Protocol):
 
     def _let_memory_go(self) -> None:
         """Now, not when the collector comes; arrays that somebody has keep theirs."""
-        del self._sending, self._receiving
+        vars(self).pop("_sending", None)
+        vars(self).pop("_receiving", None)
 
     def _receive(self, blocks: list[int], message: Message) -> None:
         self._unread = set(blocks)

@@ -88,6 +88,19 @@ def test_lightgbm_estimates_alike(options: dict[str, Any]) -> None:
     assert found.difference < EXACT
 
 
+def test_lightgbm_reads_categories_that_are_numbers_as_whole_ones() -> None:
+    rows = np.column_stack([np.arange(200) % 9, np.linspace(0.0, 1.0, 200)]).astype(float)
+    target = np.isin(rows[:, 0], [0, 2, 5]) * 50.0 + rows[:, 1]
+    model = LGBMRegressor(**LGBM, min_data_per_group=2, cat_smooth=0.0)
+    model.fit(rows, target, categorical_feature=[0])
+    categories = [0.0, 2.0, 2.5, 5.999, -0.5, -0.0, -1.0, 5e-324, 40.0, 1e300, np.inf, np.nan]
+    asked = np.column_stack([categories, np.full(len(categories), 0.5)])
+    assert len(np.unique(model.predict(asked))) > 1  # the control: sets tell them apart
+    found = compared(model, asked)
+    assert found.refused == 0
+    assert found.difference < EXACT
+
+
 def test_lightgbm_scales_its_logistic_function() -> None:
     rows = data.numbers()
     model = LGBMClassifier(**LGBM, sigmoid=2.0)

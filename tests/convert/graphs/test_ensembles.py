@@ -18,7 +18,7 @@ from loadonce.convert.graphs.columns import computed
 from loadonce.convert.graphs.ensembles import AT_MOST, BELOW, Tree, added, constant
 
 TINY = 5e-324
-SPLITS = (-np.inf, -2.5, -TINY, -0.0, 0.0, TINY, 1.0, 2.5, np.inf)
+SPLITS = (-np.inf, -2.5, -TINY, -0.0, 0.0, TINY, 1.0, 2.5, np.inf, np.nan)
 VALUES = (*SPLITS, np.nan, *np.nextafter(SPLITS, -np.inf), *np.nextafter(SPLITS, np.inf))
 
 

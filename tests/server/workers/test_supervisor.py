@@ -315,6 +315,32 @@ def test_only_what_can_be_cancelled_is_said_to_be(supervisor: Supervisor, serves
     theirs.close()
 
 
+def test_what_cannot_be_cancelled_is_told_why(supervisor: Supervisor) -> None:
+    generations = supervisor._generations
+    pairs = [Channel.pair() for _ in range(2)]
+    current, coming = (ZygoteProcess(0, ours, 0.0) for ours, _theirs in pairs)
+    told: list[Message] = []
+    generations.coming = coming
+    generations.cancel(told.append)
+    generations.current, generations.coming = current, None
+    generations.cancel(told.append)
+    generations.coming, current.is_given_up = coming, True
+    generations.cancel(told.append)
+    current.is_given_up = False
+    supervisor._exit.end(0)
+    generations.cancel(told.append)
+    assert [each["reason"] for each in told] == [
+        "the server has not started yet",
+        "no reload or rollback is under way beside what serves",
+        "what served has ended for its memory: without what loads now nothing would serve",
+        "the server is stopping",
+    ]
+    assert generations.coming is coming  # none of these ended anything
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
 def test_a_generation_that_was_replaced_meanwhile_is_not_replaced_again(
     supervisor: Supervisor,
 ) -> None:

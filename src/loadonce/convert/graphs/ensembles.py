@@ -151,8 +151,10 @@ def _flat(tree: Tree, width: int, dtype: type) -> _Flat:
     split: Array = tree.split.astype(dtype)
     for node, values in tree.members:
         is_set[node] = bool(values)
-        if not values:  # the operator wants a member; nothing is below this
-            split[node], is_below[node] = -np.inf, True
+    # The operator wants a member. And a split between the infinities may be NaN.
+    is_nowhere = np.isnan(split)
+    is_nowhere[[node for node, values in tree.members]] = [not v for _, v in tree.members]
+    split[is_nowhere], is_below[is_nowhere] = -np.inf, True  # nothing is below that
     turned = tree.missing_left & ~is_set & (width > 0)
     left, right = np.where(turned, (tree.right, tree.left), (tree.left, tree.right))
     number = np.where(is_leaf, np.cumsum(is_leaf) - 1, np.cumsum(~is_leaf) - 1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from loadonce.convert.graphs.columns import Column, Columns
+from loadonce.convert.graphs.columns import Column, Columns, computed
 from loadonce.convert.graphs.encoding import looked_up
 from loadonce.convert.graphs.ensembles import Tree, added, traced
 from loadonce.convert.graphs.scope import Classified, Scope
@@ -51,6 +52,7 @@ def _sums(scope: Scope, estimator: Any, columns: Columns) -> tuple[str, list[str
     columns = _categories(scope, estimator.booster_.pandas_categorical or [], model, columns)
     per_round = int(model["num_tree_per_iteration"])
     trees = [_tree(scope, _lines(each), i % per_round) for i, each in enumerate(blocks)]
+    columns = _truncated(scope, trees, columns)
     traced(scope, columns, trees)
     found = added(scope.g, scope.numbers(columns), columns, trees, per_round, np.float64)
     if "average_output" in head.splitlines():
@@ -75,6 +77,17 @@ def _categories(scope: Scope, known: list[Any], model: Texts, columns: Columns) 
     for place, values in zip(places, known, strict=True):
         codes = np.arange(len(values), dtype=np.float64)
         found[place] = looked_up(scope, columns[place], values, codes, np.nan)
+    return tuple(found)
+
+
+def _truncated(scope: Scope, trees: Sequence[Tree], columns: Columns) -> Columns:
+    """Without the fractions of what is looked for in sets: LightGBM reads it as a whole number."""
+    g = scope.g
+    found: list[Column] = list(columns)
+    for place in sorted({int(tree.feature[node]) for tree in trees for node, _ in tree.members}):
+        value = scope.numbers((columns[place],))
+        whole = g.op("Mul", g.op("Sign", value), g.op("Floor", g.op("Abs", value)))
+        found[place] = computed(g, whole, 1, columns[place].may_lack)[0]
     return tuple(found)
 
 

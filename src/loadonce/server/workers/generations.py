@@ -113,9 +113,9 @@ class Generations:
 
     def cancel(self, tell: Tell) -> None:
         """Give up the reload or rollback under way, which may hang, and the reload after it."""
-        coming = self.coming if self._comes_beside else None
-        if self._exit.is_stopping or coming is None:
-            tell({"what": "failed", "reason": refusals.NOTHING_COMES})
+        coming = self.coming
+        if coming is None or self._why_no_cancel:
+            tell({"what": "failed", "reason": self._why_no_cancel})
             return
         waiting, self._next = self._next or [], None
         for each in waiting:
@@ -242,13 +242,12 @@ class Generations:
         return self.coming is not None or self._is_taking_over
 
     @property
-    def _comes_beside(self) -> bool:
-        """Whether another generation comes beside one that serves."""
-        current = self.current
-        return not (self.coming is None or current is None or current.is_given_up)
+    def _why_no_cancel(self) -> str:
+        is_stopping = self._exit.is_stopping
+        return refusals.of_cancel(self.current, self.coming, is_stopping=is_stopping)
 
     def _tell_slow(self) -> None:
-        coming = self.coming if self._comes_beside else None
+        coming = None if self._why_no_cancel else self.coming
         if coming is not None and time.monotonic() - coming.began >= _SLOW:  # else it is another
             what = f"the new generation is not ready after {_SLOW:g} s"
             fields = coming.at_work() | {"hint": "`loadonce reload --cancel` gives it up"}
@@ -260,7 +259,7 @@ class Generations:
         if self.current is None:
             return refusals.STARTING
         if self._is_busy:
-            return refusals.CANCELLABLE if self._comes_beside else refusals.BUSY
+            return refusals.BUSY if self._why_no_cancel else refusals.CANCELLABLE
         if not self._options.keeps_generation:
             return refusals.BY_OPTION
         return refusals.OWNED if self.current.keeper else self._why_none_kept
