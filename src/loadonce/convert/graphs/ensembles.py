@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,7 @@ def added(
         source = g.concat([source, g.op("Neg", source)])
     nodes = np.cumsum([0, *(len(each.feature) for each in flat)])
     leaves = np.cumsum([0, *(len(each.weight) for each in flat)])
-
-    def joined(name: str) -> Array:
-        return np.concatenate([getattr(each, name) for each in flat])
+    joined = partial(_joined, flat)
 
     def pointers(name: str, is_leaf: str) -> list[int]:
         found = [
@@ -81,12 +80,6 @@ def added(
         ]
         return [int(each) for each in np.concatenate(found)]
 
-    members = [value for each in flat for one in each.members for value in (*one, np.nan)]
-    more: dict[str, Any] = {}
-    if members:
-        more["membership_values"] = tensor(np.asarray(members, dtype=dtype))
-    if lacks(columns) and np.any(joined("missing_left")):
-        more["nodes_missing_value_tracks_true"] = joined("missing_left").astype(np.int64).tolist()
     return g.ml(
         "TreeEnsemble",
         source,
@@ -105,8 +98,24 @@ def added(
             tree.target for tree, each in zip(trees, flat, strict=True) for _ in each.weight
         ],
         leaf_weights=tensor(joined("weight").astype(dtype)),
-        **more,
+        **_extras(flat, dtype, may_lack=lacks(columns)),
     )
+
+
+def _joined(flat: Sequence[_Flat], name: str) -> Array:
+    return np.concatenate([getattr(each, name) for each in flat])
+
+
+def _extras(flat: Sequence[_Flat], dtype: type, *, may_lack: bool) -> dict[str, Any]:
+    """What the operator is told only where there is something to tell, for it looks then."""
+    found: dict[str, Any] = {}
+    members = [value for each in flat for one in each.members for value in (*one, np.nan)]
+    if members:
+        found["membership_values"] = tensor(np.asarray(members, dtype=dtype))
+    missing_left = _joined(flat, "missing_left")
+    if may_lack and np.any(missing_left):
+        found["nodes_missing_value_tracks_true"] = missing_left.astype(np.int64).tolist()
+    return found
 
 
 def traced(scope: Scope, columns: Columns, trees: Sequence[Tree]) -> None:
@@ -149,11 +158,9 @@ def _flat(tree: Tree, width: int, dtype: type) -> _Flat:
         return _lone(tree.weight[:1])
     is_set, is_below = np.zeros(len(is_leaf), dtype=bool), np.full(len(is_leaf), tree.mode == BELOW)
     split: Array = tree.split.astype(dtype)
-    for node, values in tree.members:
-        is_set[node] = bool(values)
-    # The operator wants a member. And a split between the infinities may be NaN.
-    is_nowhere = np.isnan(split)
-    is_nowhere[[node for node, values in tree.members]] = [not v for _, v in tree.members]
+    is_nowhere = np.isnan(split)  # as one between the infinities may be
+    for node, values in tree.members:  # the operator wants a member
+        is_set[node], is_nowhere[node] = bool(values), not values
     split[is_nowhere], is_below[is_nowhere] = -np.inf, True  # nothing is below that
     turned = tree.missing_left & ~is_set & (width > 0)
     left, right = np.where(turned, (tree.right, tree.left), (tree.left, tree.right))
