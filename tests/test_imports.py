@@ -54,15 +54,27 @@ async def lifespan(app):
 
 app = FastAPI(lifespan=lifespan)
 install(app, models)
+ROUTES
+"""
+ONE_WEBSOCKET = """
+from fastapi import APIRouter, WebSocket
+
+inner, outer = APIRouter(), APIRouter()
+
+@inner.websocket("/talk")
+async def talk(socket: WebSocket) -> None: ...
+
+outer.include_router(inner)
+app.include_router(outer)
 """
 
 
-def imported_by_serving(directory: Path, extra: str = "pass") -> set[str]:
+def imported_by_serving(directory: Path, extra: str = "pass", routes: str = "") -> set[str]:
     """The top-level modules of `loadonce serve` with one JSON model, once it is ready."""
     (directory / "models").mkdir()
     (directory / "models/factors.json").write_text("{}")
     lock_directory(directory / "models")
-    (directory / "served.py").write_text(SERVED.replace("EXTRA", extra))
+    (directory / "served.py").write_text(SERVED.replace("EXTRA", extra).replace("ROUTES", routes))
     command = [sys.executable, "-W", "error", "-c", "from loadonce.cli import main; main()"]
     command += ["serve", "served:app", "--port", "0", "--drain-delay", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=directory)
@@ -110,6 +122,11 @@ def test_serving_imports_what_serving_needs(tmp_path: Path) -> None:
 def test_the_budget_notices_what_serving_imports(tmp_path: Path) -> None:
     """The control: what comes with the last step of the start is seen too."""
     assert heavy(imported_by_serving(tmp_path, "import numpy"), MODELS) == ["numpy"]
+
+
+def test_an_app_with_websockets_imports_their_library_before_it_serves(tmp_path: Path) -> None:
+    """Nobody waits for that while the app serves, and workers share it."""
+    assert "websockets" in imported_by_serving(tmp_path, routes=ONE_WEBSOCKET)
 
 
 def test_a_small_table_is_read_without_the_library_of_computations(tmp_path: Path) -> None:

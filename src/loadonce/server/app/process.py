@@ -21,7 +21,7 @@ from .accepting import always
 from .ending import EXIT_FAILED, EXIT_STOPPED
 from .listening import BACKLOG, url_of
 from .logs import format_line
-from .websockets import websocket_protocol
+from .websockets import import_if_declared, websocket_protocol
 
 if TYPE_CHECKING:
     import uvicorn
@@ -136,6 +136,7 @@ def config_of(options: ServeOptions, app: ASGIApp) -> uvicorn.Config:
     """How uvicorn serves `app`."""
     import uvicorn
 
+    import_if_declared(getattr(app, "routes", ()))
     served: Callable[..., Any] = app  # uvicorn's ASGI types are narrower than Starlette's
     return uvicorn.Config(
         served,

@@ -1,9 +1,24 @@
-"""WebSockets, whose library is imported when the first one opens: few apps have any."""
+"""WebSockets, whose library is imported for apps that declare some, or when the first one opens:
+few apps have any."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
+
+
+def import_if_declared(routes: Iterable[Any]) -> None:
+    """Import it now, where one of these routes, or of the routers and apps in them, is for
+    WebSockets: later that would hold up the event loop for 16 ms, in each process."""
+    from starlette.routing import WebSocketRoute
+
+    for route in routes:
+        if isinstance(route, WebSocketRoute):
+            from uvicorn.protocols.websockets import auto  # noqa: F401
+        else:
+            within = getattr(route, "original_router", route)  # as FastAPI includes it
+            import_if_declared(getattr(within, "routes", ()))
 
 
 def websocket_protocol() -> Any:
